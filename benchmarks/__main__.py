@@ -1,7 +1,8 @@
 """python -m benchmarks: the peers in environments of their own, interleaved runs, bars, JSON and the picture.
 
---networks DIR   folder with alarm.bif.gz and the like (asia is built in; what is absent is skipped, visibly)
+--networks DIR   folder with alarm.bif.gz and the like, by default tests/networks (what is absent is skipped, visibly)
 --quick          a minute: small cases, bnt alone      --no-install   use only peers that are installed already
+--earlier DIR    a checkout of an earlier commit: the kernels' rows beside it, so that a slower one is seen
 --only SECTION   measure these alone; the other rows stay, if they are of the same machine and versions
 --out DIR        where benchmark.json and performance.png go (default: docs)
 """
@@ -23,10 +24,23 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import numpy as np  # noqa: E402
 
-from . import cases, own, training_step  # noqa: E402
+from . import cases, exact, forward_pass, own, sequences, training_step  # noqa: E402
 from .interleave import compare, ratio  # noqa: E402
 
-SECTIONS = ("ising", "networks", "batch", "reading", "training", "own")
+NETWORKS = Path(__file__).resolve().parent.parent / "tests" / "networks"
+SECTIONS = (
+    "ising",
+    "networks",
+    "exact",
+    "batch",
+    "reading",
+    "sequences",
+    "schedules",
+    "training",
+    "forward",
+    "own",
+    "earlier",
+)
 
 
 class Record:
@@ -87,18 +101,47 @@ def ising_rows(record: Record, folder: Path, install: bool) -> None:
         fbgbp, pgmax = bars[name]
         case = cases.ising(folder, name, kind, size, rounds)
         against(record, f"{name}, {rounds} rounds", case, {"fbgbp": fbgbp, "pgmax": pgmax}, install, turns=5)
+    kind, size, rounds = cases.ISING["grid 300x300"]
+    case = cases.ising(folder, "grid 300x300", kind, size, rounds, what="arrays")
+    against(record, "grid 300x300, arrays to beliefs", case, {"fbgbp": 0.5}, install, turns=5)
     against(record, "2000 x 4 states, arity 3", cases.arity_three(folder), {"pgmax": 5}, install, turns=5)
 
 
-def network_rows(record: Record, folder: Path, networks: Path | None, install: bool) -> None:
+def network_rows(record: Record, folder: Path, networks: Path, install: bool) -> None:
     for name in cases.NETWORKS:
-        source = networks / f"{name}.bif.gz" if networks else None
-        if name != "asia" and (source is None or not source.exists()):
+        source = networks / f"{name}.bif.gz"
+        if name != "asia" and not source.exists():
             record.row(f"{name}: pyagrum / bnt", None, 30, "no such file; see --networks")
             continue
         case = cases.network(folder, None if name == "asia" else source, name)
         bar = 10 if name == "asia" else 30
         against(record, f"{name}, 10 % evidence, to 1e-8", case, {"pyagrum": bar}, install)
+
+
+def exact_rows(record: Record, folder: Path, networks: Path, install: bool) -> None:
+    """Against pyAgrum's exact engines, which share one form of answer."""
+    what = {
+        "fresh": "all marginals, fresh engine",
+        "again": "all marginals, the same graph again",
+        "query": "one query",
+        "file": "from the file to all marginals",
+    }
+    chosen = {"fresh": exact.NETWORKS, "again": exact.NETWORKS, "query": exact.QUERIES, "file": exact.FILES}
+    for name in exact.NETWORKS:
+        source = networks / f"{name}.bif.gz"
+        if name != "asia" and not source.exists():
+            record.row(f"{name}, exact: pyagrum / bnt", None, 1, "no such file; see --networks")
+            continue
+        cases.network(folder, None if name == "asia" else source, name)
+        for kind, names in chosen.items():
+            if name in names:
+                one = exact.case(folder, name, kind)
+                against(record, f"{name}, exact, {what[kind]}", one, {"pyagrum": exact.LEAST[kind]}, install)
+    ratios = [row["value"] or 0 for row in record.rows if "fresh engine" in row["what"]]
+    at_least_twice = sum(value >= 2 for value in ratios)
+    record.row("exact, fresh engine: networks where pyagrum / bnt is 2", at_least_twice, len(exact.NETWORKS) / 2)
+    note = f"binary chains of {exact.CHAINS[0]} to {exact.CHAINS[-1]}"
+    record.row("exact: growth beside the length's, worst step", exact.chain_growth(), 1.5, note, least=False)
 
 
 def batch_rows(record: Record, folder: Path, install: bool) -> None:
@@ -119,22 +162,60 @@ def batch_rows(record: Record, folder: Path, install: bool) -> None:
     record.facts["batch"] = {name: one.get("seconds") for name, one in found.items()}
 
 
-def reading_rows(record: Record, folder: Path, networks: Path | None, install: bool) -> None:
-    names = ["asia"] if networks is None else sorted(p.name.removesuffix(".bif.gz") for p in networks.glob("*.bif.gz"))
-    for name in names:
+def reading_rows(record: Record, folder: Path, networks: Path, install: bool) -> None:
+    for name in sorted(path.name.removesuffix(".bif.gz") for path in networks.glob("*.bif.gz")):
         if not (folder / f"{name}.bif").exists():
-            cases.network(folder, networks / f"{name}.bif.gz" if networks else None, name)
+            cases.network(folder, networks / f"{name}.bif.gz", name)
         case = folder / f"{name}_read.json"
         case.write_text(json.dumps({"kind": "bif", "bif": str(folder / f"{name}.bif")}))
         against(record, f"read {name}.bif", case, {"pgmpy": 1}, install, turns=3)
 
 
+def sequence_rows(record: Record) -> None:
+    for states in (2, 8):
+        found = sequences.measure(states, 10**6)
+        what = f"1,000,000 symbols, {states} states"
+        record.row(f"{what}: filter, bnt / hmmlearn", found.filter_default, 1.5, "its forward pass", least=False)
+        record.row(f"{what}: smooth, bnt / hmmlearn", found.smooth_default, 1.5, "its default", least=False)
+        record.row(f"{what}: smooth, bnt / hmmlearn scaling", found.smooth_scaling, 1.5, "its faster one", least=False)
+        record.row(f"{what}: exponent of smoothing", found.exponent, 1.05, least=False)
+
+
 def training_rows(record: Record, folder: Path, install: bool) -> None:
-    for name in training_step.CASES:
-        against(record, f"training step, {name}", training_step.case(folder, name), {"torch": 1}, install, turns=9)
+    for name, bar in training_step.BARS.items():
+        against(record, f"training step, {name}", training_step.case(folder, name), {"torch": bar}, install, turns=9)
 
 
-def own_rows(record: Record, networks: Path | None, quick: bool) -> None:
+def forward_rows(record: Record, folder: Path, networks: Path, install: bool) -> None:
+    for name in forward_pass.CASES:
+        against(record, f"forward, {name}", forward_pass.case(folder, name), {"torch": 1 / 1.5}, install, turns=9)
+    for name in ("child", "alarm"):
+        if (networks / f"{name}.bif.gz").exists():
+            found = own.chosen_attention(networks / f"{name}.bif.gz")
+            note = (
+                f"{found['tokens']} tokens, {found['seconds'] * 1e3:.3g} ms; dense is {found['dense']:.2g} times gather"
+            )
+            record.row(f"forward, compiled {name}: by default / gather", found["default"], 1.2, note, least=False)
+
+
+def schedule_rows(record: Record) -> None:
+    """Seconds to convergence, which are what people wait for."""
+    asynchronous = ("in-place", "sequential", "residual")
+    for coupling in (0.5, 0.8):  # standard deviation of the couplings
+        found = own.to_convergence(coupling, ("flooding", *asynchronous))
+        note = ", ".join(f"{schedule} {seconds * 1e3:.3g} ms" for schedule, seconds in found.items())
+        note = note.replace("inf ms", "does not settle")
+        record.facts[f"schedules, J = {coupling}"] = {k: v if np.isfinite(v) else None for k, v in found.items()}
+        what, least = f"grid 50x50, J = {coupling}, to 1e-8", min(found[schedule] for schedule in asynchronous)
+        if np.isfinite(found["flooding"]):
+            record.row(
+                f"{what}: best asynchronous schedule / flooding", least / found["flooding"], 1, note, least=False
+            )
+        else:
+            record.row(f"{what}: seconds of the one that settles, residual", least, None, note)
+
+
+def own_rows(record: Record, networks: Path, quick: bool) -> None:
     for name, (kind, size, rounds) in cases.ISING.items():
         if quick and size > 100:
             continue
@@ -154,7 +235,8 @@ def own_rows(record: Record, networks: Path | None, quick: bool) -> None:
     start = record.facts["start"] = own.start_up()
     for what, seconds in start.items():
         record.row(f"seconds: {what.replace('_', ', ')}", seconds, None)
-    munin = networks / "munin1.bif.gz" if networks and (networks / "munin1.bif.gz").exists() else None
+    record.row("bnt posterior asia / import numpy, numba", own.command_line(), 1.6, "processes", least=False)
+    munin = networks / "munin1.bif.gz" if (networks / "munin1.bif.gz").exists() else None
     for what, seconds in ({} if quick else own.building(munin)).items():
         record.row(f"seconds to build {what}", seconds, 10, least=False)
     if not quick:
@@ -165,11 +247,33 @@ def own_rows(record: Record, networks: Path | None, quick: bool) -> None:
         record.row("gather forward: exponent in tokens", found["gather_exponent"], 1.1, least=False)
 
 
+def earlier_rows(record: Record, folder: Path, networks: Path, checkout: Path | None) -> None:
+    """The rows of the kernels beside another checkout's, in processes that take turns: new time / old time."""
+    if checkout is None:
+        return
+    library = folder / "earlier"
+    library.mkdir()
+    (library / "bnt").symlink_to((checkout / "bnt").resolve())  # nothing else of it: the cases are this one's
+    few = {"grid 3x3": ("grid", 3, 10), "grid 10x10": ("grid", 10, 10)}
+    made = {what: cases.ising(folder, what, *how) for what, how in (few | cases.ISING).items()}
+    made["2000 x 4 states, arity 3"] = cases.arity_three(folder)
+    for name in cases.NETWORKS:
+        source = networks / f"{name}.bif.gz"
+        if name == "asia" or source.exists():
+            made[name] = cases.network(folder, None if name == "asia" else source, name)
+    made["asia, 10,000 rows"] = cases.rows(folder, made["asia"])
+    for what, case in made.items():
+        found = compare(["bnt", "bnt earlier"], case, False, 15, library)
+        note = f"now {milliseconds(found['bnt'])}, then {milliseconds(found['bnt earlier'])}"
+        record.row(f"{what}: bnt now / then", ratio(found, "bnt", "bnt earlier"), 1.05, note, least=False)
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
-    parser.add_argument("--networks", type=Path, help="folder with .bif.gz files")
+    parser.add_argument("--networks", type=Path, default=NETWORKS, help="folder with .bif.gz files")
     parser.add_argument("--quick", action="store_true", help="small cases, bnt alone")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, help="sections")
+    parser.add_argument("--earlier", type=Path, help="a checkout of an earlier commit")
     parser.add_argument("--no-install", action="store_true", help="only peers that are installed already")
     parser.add_argument("--out", type=Path, default=Path("docs"), help="folder for benchmark.json and performance.png")
     options = parser.parse_args(arguments)
@@ -189,10 +293,15 @@ def main(arguments: list[str] | None = None) -> int:
         sections: dict[str, Callable[[], None]] = {
             "ising": lambda: ising_rows(record, folder, install),
             "networks": lambda: network_rows(record, folder, options.networks, install),
+            "exact": lambda: exact_rows(record, folder, options.networks, install),
             "batch": lambda: batch_rows(record, folder, install),
             "reading": lambda: reading_rows(record, folder, options.networks, install),
+            "sequences": lambda: sequence_rows(record),
+            "schedules": lambda: schedule_rows(record),
             "training": lambda: training_rows(record, folder, install),
+            "forward": lambda: forward_rows(record, folder, networks=options.networks, install=install),
             "own": lambda: own_rows(record, options.networks, options.quick),
+            "earlier": lambda: earlier_rows(record, folder, options.networks, options.earlier),
         }
         for name in ["own"] if options.quick else options.only or sections:
             sections[name]()

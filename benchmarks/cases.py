@@ -36,14 +36,14 @@ def pairs(kind: str, size: int, rng: np.random.Generator) -> tuple[int, np.ndarr
         ends[bad, 1], ends[others, 1] = ends[others, 1].copy(), ends[bad, 1].copy()
 
 
-def ising(folder: Path, name: str, kind: str, size: int, rounds: int) -> Path:
-    """exp(theta_v x_v) and one coupling, psi = e^J where both ends agree, e^-J where they differ."""
+def ising(folder: Path, name: str, kind: str, size: int, rounds: int, what: str = "ising") -> Path:
+    """what: "ising", from a built graph on, or "arrays", from its arrays on.
+
+    exp(theta_v x_v) and one coupling, psi = e^J where both ends agree, e^-J where they differ."""
     rng = np.random.default_rng(1)
     n, first, second = pairs(kind, size, rng)
-    path = folder / f"{name.replace(' ', '_')}.npz"
-    np.savez(
-        path, kind="ising", n=n, first=first, second=second, theta=rng.normal(0, 1, n), coupling=0.3, rounds=rounds
-    )
+    path = folder / f"{name.replace(' ', '_')}_{what}.npz"
+    np.savez(path, kind=what, n=n, first=first, second=second, theta=rng.normal(0, 1, n), coupling=0.3, rounds=rounds)
     return path
 
 
@@ -58,12 +58,12 @@ def arity_three(folder: Path) -> Path:
 
 def network(folder: Path, source: Path | None, name: str) -> Path:
     """A BIF file and evidence on a tenth of its variables, sampled from the network itself, so that it is possible."""
-    from bnt.bif import parse_bif, write_bif
-    from bnt.networks import asia
+    import bnt
+    from bnt.graph.bif import parse_bif
 
     bif = folder / f"{name}.bif"
     if source is None:
-        write_bif(asia(), bif)
+        bif.write_bytes((Path(bnt.__file__).parent / "data" / "networks" / f"{name}.bif").read_bytes())
     else:
         bif.write_bytes(gzip.decompress(source.read_bytes()))
     with warnings.catch_warnings():
@@ -85,7 +85,7 @@ def network(folder: Path, source: Path | None, name: str) -> Path:
 
 def rows(folder: Path, network_case: Path, count: int = 10_000, share: float = 0.3) -> Path:
     """An evidence table: every cell is given with probability ``share``, rows sampled from the network."""
-    from bnt.bif import read_bif
+    from bnt.graph.bif import read_bif
 
     case: dict[str, Any] = json.loads(network_case.read_text())
     net = read_bif(case["bif"])

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.exact import LEAST, bnt_exact, pyagrum_exact
+from benchmarks.forward_pass import bnt_forward, torch_forward
 from benchmarks.training_step import bnt_step, torch_step
 
 Run = Callable[[], Any]
@@ -24,31 +26,36 @@ Answer = Callable[[Any], Any]
 def bnt(case: dict[str, Any]) -> tuple[Run, Answer]:
     """From a built graph to beliefs, everything included."""
     import bnt
-    from bnt.bif import read_bif
 
     if case["kind"] == "training":
         return bnt_step(case)
+    if case["kind"] in LEAST:
+        run, exact = bnt_exact(case)
+        return run, lambda _: exact()
+    if case["kind"] == "forward":
+        return bnt_forward(case)
     if case["kind"] == "network":
-        graph = read_bif(case["bif"]).factor_graph()
+        graph = bnt.load_graph(case["bif"])
         options = {"tolerance": case["tolerance"]}
         names = list(graph.index)
         return lambda: bnt.run_bp(graph, case["evidence"], **options).beliefs, lambda b: {v: b[v] for v in names}
     if case["kind"] == "rows":
-        graph = read_bif(case["bif"]).factor_graph()
+        graph = bnt.load_graph(case["bif"])
         return lambda: bnt.run_bp_batch(graph, case["table"]), lambda r: r.vector(case["query"][0])[:50].tolist()
     if case["kind"] == "bif":
         return lambda: bnt.load_graph(case["bif"]), lambda g: len(g.variables)
-    graph = graph_of(case)
     rounds = int(case["rounds"])
+    if case["kind"] == "arrays":
+        return lambda: bnt.run_bp(from_arrays(case), rounds=rounds).beliefs.flat, lambda flat: flat.tolist()
+    graph = graph_of(case)
     return lambda: bnt.run_bp(graph, rounds=rounds).beliefs.flat, lambda flat: flat.tolist()
 
 
 def bnt_loop(case: dict[str, Any]) -> tuple[Run, Answer]:
     """Single calls, one for each row."""
     import bnt
-    from bnt.bif import read_bif
 
-    graph = read_bif(case["bif"]).factor_graph()
+    graph = bnt.load_graph(case["bif"])
     evidence = evidence_rows(case)
 
     def run() -> list[list[float]]:
@@ -73,6 +80,16 @@ def graph_of(case: dict[str, Any]) -> Any:
     return FactorGraph(names, factors)
 
 
+def from_arrays(case: dict[str, Any]) -> Any:
+    """The Ising model of a case, as ``graph_of`` makes it object by object."""
+    from bnt import FactorGraph
+
+    n, j, theta = int(case["n"]), float(case["coupling"]), case["theta"]
+    scopes = [np.stack([case["first"], case["second"]], 1), np.arange(n)[:, None]]
+    logs = [np.array([[j, -j], [-j, j]]), np.stack([np.zeros(n), theta], 1)]
+    return FactorGraph.from_arrays(np.full(n, 2), scopes, log_tables=logs)
+
+
 def evidence_rows(case: dict[str, Any]) -> list[dict[str, str]]:
     columns = case["table"]
     count = len(next(iter(columns.values())))
@@ -80,7 +97,7 @@ def evidence_rows(case: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def fbgbp(case: dict[str, Any]) -> tuple[Run, Answer]:
-    """C++, float32, one coupling for all edges."""
+    """C++, float32, one coupling for all edges. "arrays": the graph is made in every run, its input before."""
     import fbgbp as peer
 
     n, first, second = int(case["n"]), case["first"], case["second"]
@@ -89,13 +106,19 @@ def fbgbp(case: dict[str, Any]) -> tuple[Run, Answer]:
     p = 1 / (1 + np.exp(-case["theta"]))
     j, rounds = float(case["coupling"]), int(case["rounds"])
     degree = np.bincount(source, minlength=n).astype(np.uint8)
-    graph = peer.FastBinaryBeliefPropagation(
-        n, degree, target[order].astype(np.uint64), 1 - p, p, float(np.exp(j)), float(np.exp(-j))
-    )
+    arrays = n, degree, target[order].astype(np.uint64), 1 - p, p, float(np.exp(j)), float(np.exp(-j))
+    graph = peer.FastBinaryBeliefPropagation(*arrays)
 
     def run() -> None:
         graph.run(precision=0.0, max_iter=rounds, n_threads=1)
 
+    def whole() -> Any:
+        made = peer.FastBinaryBeliefPropagation(*arrays)
+        made.run(precision=0.0, max_iter=rounds, n_threads=1)
+        return np.array(made.marginals())
+
+    if case["kind"] == "arrays":
+        return whole, lambda found: np.stack([1 - found, found], 1).ravel().tolist()
     return run, lambda _: np.stack([1 - np.array(graph.marginals()), np.array(graph.marginals())], 1).ravel().tolist()
 
 
@@ -147,6 +170,9 @@ def pyagrum(case: dict[str, Any]) -> tuple[Run, Answer]:
     """LoopyBeliefPropagation; engine, evidence and inference in every run."""
     import pyagrum as gum
 
+    if case["kind"] in LEAST:
+        run, exact = pyagrum_exact(case)
+        return run, lambda _: exact()
     net = gum.loadBN(case["bif"])
     names = [net.variable(node).name() for node in net.nodes()]
 
@@ -193,14 +219,15 @@ def pgmpy(case: dict[str, Any]) -> tuple[Run, Answer]:
 
 
 def torch(case: dict[str, Any]) -> tuple[Run, Answer]:
-    """One training step."""
-    return torch_step(case)
+    """One training step, or one forward pass."""
+    return torch_step(case) if case["kind"] == "training" else torch_forward(case)
 
 
 def main() -> None:
     """Serve requests. Whatever a library prints goes to stderr: stdout carries answers only."""
     prepare = {
         "bnt": bnt,
+        "bnt earlier": bnt,
         "bnt loop": bnt_loop,
         "fbgbp": fbgbp,
         "pgmax": pgmax,

@@ -23,13 +23,15 @@ class Absent(Exception):
 
 
 class Contender:
-    """One process; ``ask`` sends a request and waits for its answer."""
+    """One process; ``ask`` sends a request and waits for its answer. ``library``: the folder that has its ``bnt``."""
 
-    def __init__(self, name: str, case: Path, install: bool):
+    def __init__(self, name: str, case: Path, install: bool, library: Path | None = None):
         python, reason = python_of(name.split()[0], install)
         if python is None:
             raise Absent(reason)
-        environment = {**os.environ, **ONE_THREAD, **XLA, "PYTHONPATH": str(SCRIPT.parent.parent)}
+        here = str(SCRIPT.parent.parent)
+        path = here if library is None else f"{library}{os.pathsep}{here}"
+        environment = {**os.environ, **ONE_THREAD, **XLA, "PYTHONPATH": path}
         self.told = tempfile.TemporaryFile("w+")  # noqa: SIM115 - a pipe that nobody reads would fill up
         self.process = subprocess.Popen(
             [str(python), str(SCRIPT), name],
@@ -59,13 +61,16 @@ class Contender:
         self.process.wait()
 
 
-def compare(names: list[str], case: Path, install: bool, turns: int = 7) -> dict[str, Any]:
-    """CPU seconds of every turn and each contender's answer; {name: {"seconds", "median", "answer"} or {"absent"}}."""
+def compare(names: list[str], case: Path, install: bool, turns: int = 7, earlier: Path | None = None) -> dict[str, Any]:
+    """CPU seconds of every turn and each contender's answer; {name: {"seconds", "median", "answer"} or {"absent"}}.
+
+    "bnt earlier" is bnt out of the folder ``earlier``.
+    """
     contenders: dict[str, Contender] = {}
     found: dict[str, Any] = {}
     for name in names:
         try:
-            contenders[name] = Contender(name, case, install)
+            contenders[name] = Contender(name, case, install, earlier if name == "bnt earlier" else None)
             found[name] = {"seconds": []}
         except Absent as reason:
             found[name] = {"absent": str(reason)}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ import numpy as np
 from numba import njit
 
 import bnt
-from bnt.exp_log import fast_exp, fast_log
-from bnt.flat import NO_LOGS, NO_SLOTS, NO_STATES, Flat, base_flat
-from bnt.kernels_solve import solve_pairwise
-from bnt.options import checked_options
+from bnt.graph.flat import NO_LOGS, NO_SLOTS, NO_STATES, Flat, base_flat
+from bnt.graph.networks import grid
+from bnt.kernels.exp_log import fast_exp, fast_log
+from bnt.kernels.options import checked_options
+from bnt.kernels.solve import solve_pairwise
+from bnt.kernels.watch import new_watch
 
 from .cases import pairs
 from .contenders import graph_of
@@ -60,7 +63,7 @@ def pairwise_flat(n: int, first: np.ndarray, second: np.ndarray, rng: np.random.
 
 
 def bp_rounds(flat: Flat, rounds: int) -> Any:
-    return solve_pairwise(flat, NO_STATES, NO_LOGS, checked_options("sum", 0.0, rounds, 1e-10))
+    return solve_pairwise(flat, NO_STATES, NO_LOGS, checked_options("sum", 0.0, rounds, 1e-10), new_watch())
 
 
 @njit(error_model="numpy", fastmath={"contract"})
@@ -173,6 +176,33 @@ def start_up() -> dict[str, float]:
     return found
 
 
+def command_line() -> float:
+    """CPU time of ``bnt posterior asia`` in a process of its own, beside that of importing numpy and numba alone."""
+    asked = [sys.executable, "-m", "bnt", "posterior", "asia"]
+    alone = [sys.executable, "-c", "import numpy, numba"]
+
+    def seconds(command: list[str]) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(command, check=True, capture_output=True, cwd=Path(__file__).parent.parent)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    seconds(asked), seconds(alone)
+    return statistics.median(seconds(asked) / seconds(alone) for _ in range(7))
+
+
+def to_convergence(coupling: float, schedules: Iterable[str], side: int = 50, turns: int = 3) -> dict[str, float]:
+    """Median CPU seconds to a message change of 1e-8 on a grid, couplings normal; infinite where it does not settle."""
+    graph = grid(side, side, coupling=coupling, seed=0)
+    found: dict[str, list[float]] = {schedule: [] for schedule in schedules}
+    for _ in range(turns + 1):  # the first is for loading and for what a graph keeps
+        for schedule, seconds in found.items():
+            start = time.process_time()
+            result = bnt.run_bp(graph, schedule=schedule, tolerance=1e-8)  # type: ignore[arg-type]
+            seconds.append(time.process_time() - start if result.converged else np.inf)
+    return {schedule: statistics.median(seconds[1:]) for schedule, seconds in found.items()}
+
+
 def building(bif: Path | None) -> dict[str, float]:
     """CPU seconds to build a 300x300 grid object by object, and to read a large BIF file; flat arrays included."""
     rng = np.random.default_rng(0)
@@ -186,7 +216,7 @@ def building(bif: Path | None) -> dict[str, float]:
 
 def transformer(rounds: int = 3) -> dict[str, Any]:
     """Dense forward against numpy's floor of the same matrix products, softmaxes and activations; growth of gather."""
-    from bnt.transformer import FFN, Attention
+    from bnt.transformer.blocks import FFN, Attention
 
     model = bnt.compile_graph(bnt.load_graph("asia"), {"xray": "yes"}, rounds=rounds)
     grids = {side: bnt.compile_graph(small_grid(side), rounds=rounds) for side in (8, 16, 24)}
@@ -225,6 +255,20 @@ def transformer(rounds: int = 3) -> dict[str, Any]:
         points.append({"tokens": len(one.tokens), "seconds": seconds})
     x, y = np.log([p["tokens"] for p in points]), np.log([p["seconds"] for p in points])
     return {"dense": dense, "gather": points, "gather_exponent": float(np.polyfit(x, y, 1)[0])}
+
+
+def chosen_attention(bif: Path) -> dict[str, float]:
+    """A compiled network by default, dense and by gather, with its whole trace kept: times of gather, interleaved."""
+    model = bnt.compile_graph(bnt.load_graph(bif), rounds=3)
+    times: dict[str | None, list[float]] = {"gather": [], None: [], "dense": []}
+    for _ in range(5):
+        for how, found in times.items():
+            start = time.process_time()
+            bnt.forward(model.tokens, model.weights, attention=how)  # type: ignore[arg-type]
+            found.append(time.process_time() - start)
+    share = {how: statistics.median(a / b for a, b in zip(times[how], times["gather"], strict=True)) for how in times}
+    seconds = statistics.median(times[None])
+    return {"tokens": len(model.tokens), "seconds": seconds, "default": share[None], "dense": share["dense"]}
 
 
 def small_grid(side: int) -> bnt.FactorGraph:

@@ -28,6 +28,16 @@ CASES = {
     "32 tokens, width 64, gelu, float32": (FILTER | {"activation": "gelu"}, 64, 32, "cross_entropy", "float32"),
     "32 tokens, width 64, relu, float64": (FILTER, 64, 32, "cross_entropy", "float64"),
 }  # fmt: skip
+LARGER = {
+    "recall of 8 pairs, 2 times the batch, gelu, float64": (RECALL, 128, 24, "cross_entropy", "float64"),
+    "recall of 8 pairs, 4 times the batch, gelu, float64": (RECALL, 256, 24, "cross_entropy", "float64"),
+    "32 tokens, 2 times the width, gelu, float32": (
+        FILTER | {"activation": "gelu", "width": 128, "d_ff": 512, "d_k": 32}, 64, 32, "cross_entropy", "float32"),
+    "32 tokens, 4 times the width, gelu, float32": (
+        FILTER | {"activation": "gelu", "width": 256, "d_ff": 1024, "d_k": 64}, 64, 32, "cross_entropy", "float32"),
+    "32 tokens, 4 times the batch, relu, float64": (FILTER, 256, 32, "cross_entropy", "float64"),
+}  # fmt: skip
+BARS = dict.fromkeys(CASES, 1.0) | dict.fromkeys(LARGER, 1 / 1.2)
 FIRST = 3  # steps whose losses are the answer
 
 
@@ -35,7 +45,7 @@ def case(folder: Path, name: str) -> Path:
     """A batch and starting parameters, from one seed, in a file that both can read."""
     from bnt import TransformerConfig, initialise
 
-    sizes, batch, n, loss, dtype = CASES[name]
+    sizes, batch, n, loss, dtype = (CASES | LARGER)[name]
     config = TransformerConfig(**sizes)  # type: ignore[arg-type]
     rng = np.random.default_rng(0)
     shape = (batch, n)
@@ -53,17 +63,17 @@ def case(folder: Path, name: str) -> Path:
 
 def bnt_step(case: dict[str, Any]) -> tuple[Any, Any]:
     """A function that does one step and returns its loss; and the losses of the first steps."""
-    from bnt import losses
-    from bnt.gradients import backward, forward_batch
-    from bnt.optimiser import Adam
-    from bnt.trainable import Parameters, TransformerConfig
+    from bnt.training import losses
+    from bnt.training.gradients import backward, forward_batch
+    from bnt.training.parameters import Parameters, TransformerConfig
+    from bnt.training.train import Adam
 
     config = TransformerConfig(**json.loads(str(case["config"])))
     blocks = blocks_of(case)
     parameters = Parameters(config, np.concatenate([blocks[name].ravel() for name in config.shapes]))
     loss = getattr(losses, str(case["loss"]))
     inputs, targets = case["inputs"].astype(parameters.flat.dtype if config.inputs else int), case["targets"]
-    adam, gradient = Adam(parameters), parameters.copy()
+    adam, gradient = Adam(parameters.flat), parameters.copy()
 
     def step() -> float:
         logits, cache = forward_batch(parameters, inputs)

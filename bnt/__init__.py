@@ -8,16 +8,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.2.0"
 
 if TYPE_CHECKING:
-    from .batch import BatchResult, run_bp_batch
-    from .belief_propagation import BPResult, run_bp
-    from .beliefs import Beliefs
-    from .calibration import Calibration, calibration_of
-    from .compiler import CompiledModel, compile_graph
-    from .diagnostics import diagnose
-    from .errors import (
+    from bnt.compiler.compile import CompiledModel, compile_graph
+    from bnt.compiler.verify import Report, verify_model
+    from bnt.designs.design import Design, design
+    from bnt.errors import (
         BntError,
         EvidenceError,
         FormatError,
@@ -29,30 +26,48 @@ if TYPE_CHECKING:
         UnknownVariableError,
         UnsupportedModelError,
     )
-    from .exact import ExactResult, exact_marginals
-    from .explanations import Explanation, explain
-    from .factor_graph import Factor, FactorGraph, Variable
-    from .filtering import compile_doubling_filter, compile_filter
-    from .grounding import Grounding
-    from .implicit_graph import ImplicitGraph, extract_graph, posterior_mean
-    from .knowledge import KnowledgeBase, load_knowledge, parse_knowledge
-    from .networks import load_graph, load_network
-    from .queries import Answer, ask, ask_all, most_probable_explanation, value_of_information, what_if
-    from .recovery import recover_graph
-    from .sequences import HMM, filter_states, log_likelihood, predict_states, smooth_states, viterbi
-    from .trainable import Parameters, TransformerConfig, initialise, predict, read_in, read_out, to_weights
-    from .training import Run, load_parameters, save_parameters, train, train_lbfgs
-    from .transformer import FFN, Attention, Head, Trace, Weights, forward
-    from .turing import TuringMachine, compile_machine
-    from .verify import Report, verify_model
+    from bnt.graph.beliefs import Beliefs
+    from bnt.graph.factor_graph import Factor, FactorGraph, Variable
+    from bnt.graph.networks import load_graph, load_network
+    from bnt.inference.batch import BatchResult, run_bp_batch
+    from bnt.inference.belief_propagation import run_bp
+    from bnt.inference.exact import ExactResult, exact_marginals
+    from bnt.inference.log_z import LogZBounds, log_z_bounds, posterior_bounds
+    from bnt.inference.posterior import Posterior, posterior
+    from bnt.inference.result import BPResult
+    from bnt.inference.variational import MeanFieldResult, TRWResult, run_mean_field, run_trw
+    from bnt.knowledge.base import KnowledgeBase, load_knowledge, parse_knowledge
+    from bnt.knowledge.calibration import Calibration, calibration_of
+    from bnt.knowledge.explanations import Explanation, explain
+    from bnt.knowledge.grounding import Grounding
+    from bnt.knowledge.queries import Answer, ask, ask_all, most_probable_explanation, value_of_information, what_if
+    from bnt.reading.diagnostics import diagnose
+    from bnt.reading.implicit_graph import ImplicitGraph, extract_graph, posterior_mean
+    from bnt.reading.mixtures import GateReading, Truncation, gate_of_mixture, read_gate, truncation
+    from bnt.reading.recovery import recover_graph
+    from bnt.reading.trained_heads import HeadReadings, read_heads
+    from bnt.records.record import Record, read_record
+    from bnt.records.replay import replay
+    from bnt.sequences.filtering import compile_doubling_filter, compile_filter
+    from bnt.sequences.hmm import HMM, filter_states, log_likelihood, predict_states, smooth_states, viterbi
+    from bnt.sequences.turing import TuringMachine, compile_machine
+    from bnt.training.gradients import predict
+    from bnt.training.parameters import Parameters, TransformerConfig, initialise, read_in, read_out, to_weights
+    from bnt.training.train import Run, load_parameters, save_parameters, train, train_lbfgs
+    from bnt.transformer.blocks import FFN, Attention, Gate, Head, MixtureFFN, Weights
+    from bnt.transformer.encoders import Encoder, load_encoder
+    from bnt.transformer.forward import Trace, forward
+    from bnt.transformer.rotary import OffsetWeights, rotary_frequencies, rotary_offset
 
 _HOME = {
-    "batch": ("BatchResult", "run_bp_batch"),
-    "belief_propagation": ("BPResult", "run_bp"),
-    "beliefs": ("Beliefs",),
-    "calibration": ("Calibration", "calibration_of"),
-    "compiler": ("CompiledModel", "compile_graph"),
-    "diagnostics": ("diagnose",),
+    "inference.batch": ("BatchResult", "run_bp_batch"),
+    "inference.belief_propagation": ("run_bp",),
+    "inference.result": ("BPResult",),
+    "graph.beliefs": ("Beliefs",),
+    "knowledge.calibration": ("Calibration", "calibration_of"),
+    "compiler.compile": ("CompiledModel", "compile_graph"),
+    "reading.diagnostics": ("diagnose",),
+    "designs.design": ("Design", "design"),
     "errors": (
         "BntError",
         "EvidenceError",
@@ -65,22 +80,40 @@ _HOME = {
         "UnknownVariableError",
         "UnsupportedModelError",
     ),
-    "exact": ("ExactResult", "exact_marginals"),
-    "explanations": ("Explanation", "explain"),
-    "factor_graph": ("Factor", "FactorGraph", "Variable"),
-    "filtering": ("compile_doubling_filter", "compile_filter"),
-    "grounding": ("Grounding",),
-    "knowledge": ("KnowledgeBase", "load_knowledge", "parse_knowledge"),
-    "implicit_graph": ("ImplicitGraph", "extract_graph", "posterior_mean"),
-    "networks": ("load_graph", "load_network"),
-    "recovery": ("recover_graph",),
-    "queries": ("Answer", "ask", "ask_all", "most_probable_explanation", "value_of_information", "what_if"),
-    "sequences": ("HMM", "filter_states", "log_likelihood", "predict_states", "smooth_states", "viterbi"),
-    "trainable": ("Parameters", "TransformerConfig", "initialise", "predict", "read_in", "read_out", "to_weights"),
-    "training": ("Run", "load_parameters", "save_parameters", "train", "train_lbfgs"),
-    "transformer": ("FFN", "Attention", "Head", "Trace", "Weights", "forward"),
-    "turing": ("TuringMachine", "compile_machine"),
-    "verify": ("Report", "verify_model"),
+    "inference.exact": ("ExactResult", "exact_marginals"),
+    "inference.log_z": ("LogZBounds", "log_z_bounds", "posterior_bounds"),
+    "inference.posterior": ("Posterior", "posterior"),
+    "inference.variational": ("MeanFieldResult", "TRWResult", "run_mean_field", "run_trw"),
+    "knowledge.explanations": ("Explanation", "explain"),
+    "graph.factor_graph": ("Factor", "FactorGraph", "Variable"),
+    "sequences.filtering": ("compile_doubling_filter", "compile_filter"),
+    "knowledge.grounding": ("Grounding",),
+    "knowledge.base": ("KnowledgeBase", "load_knowledge", "parse_knowledge"),
+    "reading.implicit_graph": ("ImplicitGraph", "extract_graph", "posterior_mean"),
+    "graph.networks": ("load_graph", "load_network"),
+    "reading.mixtures": ("GateReading", "Truncation", "gate_of_mixture", "read_gate", "truncation"),
+    "reading.recovery": ("recover_graph",),
+    "reading.trained_heads": ("HeadReadings", "read_heads"),
+    "records.record": ("Record", "read_record"),
+    "records.replay": ("replay",),
+    "knowledge.queries": ("Answer", "ask", "ask_all", "most_probable_explanation", "value_of_information", "what_if"),
+    "sequences.hmm": ("HMM", "filter_states", "log_likelihood", "predict_states", "smooth_states", "viterbi"),
+    "training.gradients": ("predict",),
+    "training.parameters": (
+        "Parameters",
+        "TransformerConfig",
+        "initialise",
+        "read_in",
+        "read_out",
+        "to_weights",
+    ),
+    "training.train": ("Run", "load_parameters", "save_parameters", "train", "train_lbfgs"),
+    "transformer.blocks": ("FFN", "Attention", "Gate", "Head", "MixtureFFN", "Weights"),
+    "transformer.encoders": ("Encoder", "load_encoder"),
+    "transformer.forward": ("Trace", "forward"),
+    "transformer.rotary": ("OffsetWeights", "rotary_frequencies", "rotary_offset"),
+    "sequences.turing": ("TuringMachine", "compile_machine"),
+    "compiler.verify": ("Report", "verify_model"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

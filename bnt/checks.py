@@ -1,17 +1,33 @@
-"""What several modules ask of user input: a whole number, an array of real numbers, an object of the right kind."""
+"""What several modules ask of user input: a rule that holds, a whole number, real numbers, the right kind."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from numbers import Real
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import BntError
+from bnt.errors import BntError, TooLargeError, valid_names
 
+T = TypeVar("T")
+
+MEMORY_LIMIT = 2**28  # bytes that the tables of an exact answer may take: about a second of work
 REAL_KINDS = "buifO"  # of numpy dtypes; objects must turn into floats one by one
+
+
+def need(holds: bool | np.bool_, rule: str, *, error: type[BntError] = BntError) -> None:
+    """Raises ``error`` with the rule, one clear sentence, unless it holds."""
+    if not holds:
+        raise error(rule)
+
+
+def look_up(table: Mapping[str, T], name: str, what: str) -> T:
+    """``table[name]``. Raises BntError listing the names; ``what``: one entry in words, such as "recipe"."""
+    need(name in table, f"there is no {what} {name!r}; {valid_names(table, name, len(table))}")
+    return table[name]
 
 
 def whole_number(
@@ -26,13 +42,54 @@ def whole_number(
     raise error(f"{name} must be a whole number {valid}, not {value!r}")
 
 
+def is_missing(value: Any) -> bool:
+    """Whether ``value`` says that nothing is known: None, NaN (of Python, numpy or decimal), NaT of either library,
+    numpy.ma.masked, pandas.NA (told by its name: pandas stays out)."""
+    if value is None or value is np.ma.masked or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    if isinstance(value, (np.datetime64, np.timedelta64)):
+        return bool(np.isnat(value))
+    if isinstance(value, Decimal):
+        return value.is_nan()
+    return isinstance(value, (float, np.floating)) and bool(value != value)
+
+
+def in_one_line(value: Any, most: int = 80) -> str:
+    """``repr(value)`` for a message: no line breaks, cut after ``most`` characters."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
 def is_real(value: Any) -> bool:
     """Whether ``value`` is a real number, of Python or numpy; NaN is one."""
     return isinstance(value, Real)
 
 
+def fits(what: str, need: float, memory_limit: Any) -> None:
+    """Raises TooLargeError unless ``need`` bytes are within ``memory_limit``."""
+    check_limit(memory_limit)
+    if not need <= memory_limit:
+        raise TooLargeError(
+            f"{what}: {_size(need)}; the limit is {_size(float(memory_limit))} (memory_limit raises it)"
+        )
+
+
+def check_limit(memory_limit: Any) -> None:
+    """Raises BntError unless ``memory_limit`` is a number of bytes."""
+    if not is_real(memory_limit) or isinstance(memory_limit, bool) or not memory_limit >= 0:
+        raise BntError(f"memory_limit must be a number of bytes, not {memory_limit!r}")
+
+
+def _size(count: float) -> str:
+    """A number of bytes as people say it."""
+    power = next((k for k in (3, 2, 1) if count >= 2 ** (10 * k)), 0)
+    return f"{count / 2 ** (10 * power):.3g} {('bytes', 'KiB', 'MiB', 'GiB')[power]}"
+
+
 def real_array(name: str, values: Any, *, error: type[BntError] = BntError) -> NDArray[np.float64]:
-    """A fresh float64 array of ``values``. Raises ``error`` for what is ragged, text, complex or no number at all."""
+    """A fresh float64 array of ``values``. Raises ``error`` for what is ragged, text, complex, masked or no number."""
+    if np.ma.is_masked(values):
+        raise error(f"{name} must be real numbers, and some are masked; fill them in, or leave them out")
     try:
         found = np.asarray(values)
         if found.dtype.kind in REAL_KINDS:
@@ -43,8 +100,8 @@ def real_array(name: str, values: Any, *, error: type[BntError] = BntError) -> N
 
 
 def in_order(name: str, things: Any, what: str, *, error: type[BntError] = BntError) -> tuple[Any, ...]:
-    """``things`` as a tuple. Raises ``error`` for what has no order (a set), is text, or cannot be gone through."""
-    if isinstance(things, (str, bytes, set, frozenset)) or not isinstance(things, Iterable):
+    """``things`` as a tuple. Raises ``error`` for what has no order (a set), is text, a mapping, or no collection."""
+    if isinstance(things, (str, bytes, set, frozenset, Mapping)) or not isinstance(things, Iterable):
         raise error(f"{name} must be a sequence of {what}, not the {type(things).__name__} {things!r}")
     return tuple(things)
 

@@ -7,21 +7,20 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, NoReturn
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from . import __version__
-from .beliefs import Beliefs
-from .errors import BntError, EvidenceError
-from .factor_graph import FactorGraph
-from .networks import BUILT_IN, load_graph
+from bnt import __version__
+from bnt.errors import BntError, EvidenceError
+from bnt.graph.factor_graph import FactorGraph
+from bnt.graph.networks import BUILT_IN, load_graph
 
-MOST_LAYERS = 100  # of a transformer whose belief propagation keeps changing
-AGREEMENT = 1e-9  # largest difference, in probability, between a transformer and its belief propagation
+if TYPE_CHECKING:
+    from bnt.inference.posterior import Posterior
 
 MEANING = {
     "exact": "exact",
-    "approximate": "approximate: converged, but loops in the graph make belief propagation inexact",
+    "approximate": "approximate: converged, but loops in the graph (or mean field) make the messages inexact",
     "not converged": "not converged: the messages still change, so these numbers are no answer",
     "prior": "prior: exact, and the evidence does not reach what was asked",
 }
@@ -52,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141  # the shell's code for SIGPIPE
     except OSError as error:  # a folder to write to that is a file, or closed to us
-        from .grading.commands import told
+        from bnt.grading.commands import told
 
         print(f"bnt: {told(error)}", file=sys.stderr)
         return 2
@@ -74,7 +73,8 @@ def _show_warning(message: Warning | str, *details: Any) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from .grading.commands import add_commands, whole
+    from bnt import course
+    from bnt.grading.commands import add_commands, whole
 
     parser = _Parser(prog="bnt", description="Bayesian networks, belief propagation, and the transformer that runs it.")
     parser.add_argument("--version", action="version", version=f"bnt {__version__}")
@@ -82,38 +82,58 @@ def _parser() -> argparse.ArgumentParser:
 
     network = _Parser(add_help=False)
     names = ", ".join(BUILT_IN)
-    network.add_argument("network", metavar="NETWORK", help=f"a .bif or .bif.gz file, or one of: {names}")
-    network.add_argument("--evidence", action="append", default=[], metavar="VAR=STATE", help="may be repeated")
+    network.add_argument("network", metavar="NETWORK", help=f"a BIF, UAI or XMLBIF file, or one of: {names}")
+    network.add_argument(
+        "--evidence", action="append", default=[], metavar="VAR=STATE", help="or a .evid file; may be repeated"
+    )
     network.add_argument("--json", action="store_true", help="print JSON")
 
     posterior = commands.add_parser("posterior", parents=[network], help="marginals or a most probable assignment")
     posterior.add_argument("--query", action="append", default=[], metavar="VAR", help="default: every variable")
-    posterior.add_argument("--method", choices=("bp", "transformer", "exact"), default="bp")
+    posterior.add_argument(
+        "--method",
+        choices=("auto", "bp", "transformer", "exact", "trw", "mean-field"),
+        default="auto",
+        help="auto: exact where a junction tree fits the memory, else belief propagation; trw: tree-reweighted",
+    )
+    posterior.add_argument("--memory-mb", type=whole, metavar="N", help="that exact tables may take (default: 256)")
     posterior.add_argument("--mode", choices=("sum", "max"), default="sum", help="marginals, or max-marginals and MAP")
+    posterior.add_argument("--record", metavar="FILE", help="keep the answer in a new .html or .json file")
     posterior.set_defaults(run=run_posterior)
 
+    replay = commands.add_parser("replay", help="compute a record again: does it hold?")
+    replay.add_argument("record", metavar="RECORD", help="a .json or .html file that posterior --record has written")
+    replay.set_defaults(run=run_replay)
+
     verify = commands.add_parser("verify", parents=[network], help="compile a transformer and check every message")
-    constructions = ("auto", "pairwise", "general", "junction-tree")
+    constructions = ("auto", "pairwise", "general", "junction-tree", "tree-reweighted", "mean-field", "rotary")
     verify.add_argument("--construction", choices=constructions, default="auto")
     verify.add_argument("--rounds", type=whole, metavar="N", help="rounds of belief propagation = layers - 1")
+    verify.add_argument("--memory-mb", type=whole, metavar="N", help="that a forward pass may take (default: 2048)")
     verify.set_defaults(run=run_verify)
 
     claims = commands.add_parser("claims", help="the claims ledger: run the check behind every verdict")
     claims.add_argument("--full", action="store_true", help="more seeds and sizes: minutes")
+    claims.add_argument("--id", action="append", metavar="ID", help="only this row; may be repeated")
+    claims.add_argument("--verdict", metavar="V", help='only rows with this verdict, such as "false"')
+    claims.add_argument("--how", metavar="H", help='only rows known in this way, such as "rocq" or "measured"')
+    claims.add_argument("--html", metavar="FILE", help="write the rows as a page, too")
     claims.add_argument("--json", action="store_true", help="print JSON")
     claims.set_defaults(run=run_claims)
 
     add_commands(commands)
+    course.add_commands(commands)
     return parser
 
 
 def read_evidence(graph: FactorGraph, items: Sequence[str]) -> dict[str, str]:
     """``["HR=HIGH", ...]`` as {variable: state}. The first ``=`` that leaves a variable's name is the separator.
 
-    Raises EvidenceError: no ``=``, or one variable in two states; UnknownVariableError, UnknownStateError.
+    What ends in .evid is a file of evidence as the UAI competitions have it.
+    Raises EvidenceError: no ``=``, or one variable in two states; UnknownVariableError, UnknownStateError; FormatError.
     """
     evidence: dict[str, str] = {}
-    for item in items:
+    for item in [one for given in items for one in _from_file(graph, given)]:
         cuts = [i for i, character in enumerate(item) if character == "="]
         if not cuts:
             raise EvidenceError(f"--evidence {item!r} must have the form VAR=STATE")
@@ -125,14 +145,13 @@ def read_evidence(graph: FactorGraph, items: Sequence[str]) -> dict[str, str]:
     return evidence
 
 
-class Answer(NamedTuple):
-    """What one method found; ``converged`` and ``rounds`` are None for exact inference."""
+def _from_file(graph: FactorGraph, item: str) -> list[str]:
+    """``VAR=STATE`` for all that a .evid file observes; anything else as it is."""
+    if not item.endswith((".evid", ".evid.gz")) or any(item.startswith(f"{name}=") for name in graph.index):
+        return [item]
+    from bnt.graph import uai
 
-    beliefs: Beliefs
-    status: str
-    converged: bool | None
-    rounds: int | None
-    map_assignment: Mapping[str, str] | None
+    return [f"{name}={state}" for name, state in uai.read_evidence(item, graph).items()]
 
 
 def run_posterior(arguments: argparse.Namespace) -> int:
@@ -142,14 +161,18 @@ def run_posterior(arguments: argparse.Namespace) -> int:
     asked = list(dict.fromkeys(arguments.query)) or list(graph.index)
     for name in asked:
         graph.position(name)
-    method = {"bp": _by_propagation, "transformer": _by_transformer, "exact": _by_exact}[arguments.method]
-    answer = method(graph, evidence, arguments.mode, asked)
+    answer = _answer(graph, evidence, asked, arguments)
+    if answer.support == "unchecked":
+        warnings.warn("could not rule out that this evidence has probability zero", stacklevel=2)
+    if arguments.record:
+        answer.record(arguments.record)
+    method = answer.method.partition(",")[0]  # which construction a transformer had is told by verify
     assignment = answer.map_assignment and {name: answer.map_assignment[name] for name in asked}
     if arguments.json:
         _print_json(
             {
                 "network": arguments.network,
-                "method": arguments.method,
+                "method": method,
                 "mode": arguments.mode,
                 "status": answer.status,
                 "converged": answer.converged,
@@ -160,7 +183,7 @@ def run_posterior(arguments: argparse.Namespace) -> int:
             }
         )
         return 0
-    print(f"{arguments.network}: {len(graph.variables)} variables, method {arguments.method}, mode {arguments.mode}")
+    print(f"{arguments.network}: {len(graph.variables)} variables, method {method}, mode {arguments.mode}")
     print("evidence: " + (", ".join(f"{name}={state}" for name, state in evidence.items()) or "none"))
     print("status:   " + MEANING[answer.status] + (f" ({answer.rounds} rounds)" if answer.rounds is not None else ""))
     print()
@@ -172,67 +195,32 @@ def run_posterior(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _by_propagation(graph: FactorGraph, evidence: dict[str, str], mode: Any, asked: list[str]) -> Answer:
-    from .belief_propagation import run_bp
+def _answer(graph: FactorGraph, evidence: dict[str, str], asked: list[str], arguments: argparse.Namespace) -> Posterior:
+    from bnt.checks import MEMORY_LIMIT
+    from bnt.inference.posterior import posterior
 
-    result = run_bp(graph, evidence, mode=mode)
-    if result.support == "unchecked":
-        warnings.warn("could not rule out that this evidence has probability zero", stacklevel=2)
-    hidden = [name for name in asked if name not in evidence]
-    status = result.status_of(*hidden)
-    return Answer(result.beliefs, status, result.converged, result.rounds, result.map_assignment)
+    if arguments.method != "transformer":
+        limit = MEMORY_LIMIT if arguments.memory_mb is None else arguments.memory_mb * 2**20
+        return posterior(graph, evidence, asked, arguments.method, arguments.mode, memory_limit=limit)
+    from bnt.compiler.posterior import DisagreementError, transformer_posterior
 
-
-def _by_exact(graph: FactorGraph, evidence: dict[str, str], mode: Any, asked: list[str]) -> Answer:
-    from .evidence import absorb
-    from .exact import exact_marginals
-    from .separation import evidence_reaches
-
-    result = exact_marginals(graph, evidence, mode=mode)
-    hidden = [graph.position(name) for name in asked if name not in evidence]
-    status = result.status if evidence_reaches(absorb(graph, evidence), hidden, mode == "max") else "prior"
-    return Answer(result.beliefs, status, None, None, result.map_assignment)
-
-
-def _by_transformer(graph: FactorGraph, evidence: dict[str, str], mode: Any, asked: list[str]) -> Answer:
-    """As many rounds as belief propagation needs, at most MOST_LAYERS; status as belief propagation has it then."""
-    from .belief_propagation import run_bp
-    from .compiler import compile_graph
-    from .transformer import forward
-
-    reference = run_bp(graph, evidence, mode=mode)
-    rounds = min(reference.rounds, MOST_LAYERS)
-    model = compile_graph(graph, evidence, rounds=rounds, mode=mode)
-    beliefs = model.beliefs(forward(model.tokens, model.weights, keep="last"))
-    if rounds < reference.rounds:
-        reference = run_bp(graph, evidence, mode=mode, rounds=rounds)
-    difference = beliefs.distance(reference.beliefs)
-    if not difference <= AGREEMENT:
-        raise CheckFailed(f"the transformer differs from its belief propagation by {difference:.2g}")
-    hidden = [name for name in asked if name not in evidence]
-    assignment = _unique_best(beliefs) if mode == "max" else None
-    return Answer(beliefs, reference.status_of(*hidden), reference.converged, rounds, assignment)
-
-
-def _unique_best(beliefs: Beliefs) -> dict[str, str] | None:
-    """The best state of every variable by its max-marginals: an assignment, if no variable has two best states."""
-    best = {}
-    for name in beliefs:
-        ranked = sorted(beliefs[name].items(), key=lambda pair: -pair[1])
-        if len(ranked) > 1 and ranked[0][1] - ranked[1][1] <= AGREEMENT:
-            return None
-        best[name] = ranked[0][0]
-    return best
+    try:
+        return transformer_posterior(graph, evidence, asked, mode=arguments.mode)
+    except DisagreementError as error:
+        raise CheckFailed(str(error)) from None
 
 
 def run_verify(arguments: argparse.Namespace) -> int:
     """``bnt verify``: 0 if the transformer equals its belief propagation in every message and round, else 1."""
-    from .compiler import compile_graph
-    from .verify import verify_model
+    from bnt.compiler.compile import MEMORY_LIMIT, compile_graph
+    from bnt.compiler.verify import verify_model
 
     graph = load_graph(arguments.network)
     evidence = read_evidence(graph, arguments.evidence)
-    model = compile_graph(graph, evidence, rounds=arguments.rounds, construction=arguments.construction)
+    limit = MEMORY_LIMIT if arguments.memory_mb is None else arguments.memory_mb * 2**20
+    model = compile_graph(
+        graph, evidence, rounds=arguments.rounds, construction=arguments.construction, memory_limit=limit
+    )
     report = verify_model(model)
     if arguments.json:
         keys = (
@@ -245,15 +233,41 @@ def run_verify(arguments: argparse.Namespace) -> int:
     return 0 if report.holds else 1
 
 
-def run_claims(arguments: argparse.Namespace) -> int:
-    """``bnt claims``: 0 if every check agrees with its verdict, else 1."""
-    from .claims import render, run
+def run_replay(arguments: argparse.Namespace) -> int:
+    """``bnt replay``: 0 if the record holds, else 1."""
+    from bnt.records.replay import replay
 
-    results = run(full=arguments.full)
+    found = replay(arguments.record)
+    print(f"{arguments.record}: {found}")
+    return 0 if found.holds else 1
+
+
+def run_claims(arguments: argparse.Namespace) -> int:
+    """``bnt claims``: 0 if every check agrees with its verdict, else 1; rows are printed as they finish."""
+    from tqdm import tqdm
+
+    from bnt.claims.render import as_page, as_text, summary
+    from bnt.claims.run import chosen, stream
+
+    rows, results = chosen(arguments.id, arguments.verdict, arguments.how), []
+    if arguments.html:
+        open(arguments.html, "a").close()  # can it be written? better asked before minutes of checks
+    with tqdm(rows, unit="row", leave=False, disable=None) as bar:  # on a terminal: how many are done, which one runs
+        bar.set_description(rows[0].id if rows else "")
+        for result in stream(rows, arguments.full):
+            results.append(result)
+            if not arguments.json:
+                bar.write(as_text(result), file=sys.stdout)
+                sys.stdout.flush()
+            bar.update()
+            bar.set_description(rows[len(results)].id if len(results) < len(rows) else "")
+    if arguments.html:
+        with open(arguments.html, "w", encoding="utf-8") as page:
+            page.write(as_page(results))
     if arguments.json:
         _print_json([result._asdict() for result in results])
     else:
-        print(render(results))
+        print("\n".join(summary(results)))
     return 0 if all(result.holds for result in results) else 1
 
 

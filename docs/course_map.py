@@ -15,8 +15,8 @@ import networkx as nx
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch, Patch
 
-from bnt.drawing import Look, draw_arc
-from bnt.picture import BLUE, GREEN, GREY, INK, PURPLE, VERMILION, Picture, blank
+from bnt.figures.drawing import Look, draw_arc
+from bnt.figures.picture import BLUE, GREEN, GREY, INK, PURPLE, VERMILION, Picture, blank
 
 COURSE = Path(__file__).resolve().parent.parent / "course"
 OUT = COURSE / "map.png"  # with the lessons, so that the bundle for a class has it
@@ -37,12 +37,13 @@ PLACES = {  # number: part, column, row from above, what it is about
     "06": ("transformers", 2, 3, "reading exactly one token"),
     "07": ("transformers", 1, 4, "why softplus"),
     "08": ("one as the other", 1, 5, "from a network to weights"),
-    "09": ("one as the other", 0, 6, "from weights to a network"),
-    "10": ("one as the other", 2, 6, "which slogans are true"),
-    "11": ("one as the other", 1, 7, "why, and what is made up"),
-    "12": ("one as the other", 2, 7, "time, tapes, and depth"),
-    "13": ("learned", 1, 8, "what descent finds"),
-    "14": ("learned", 1, 9, "in known weather"),
+    "08b": ("one as the other", 1, 6, "any tables, and exactness"),
+    "09": ("one as the other", 0, 7, "from weights to a network"),
+    "10": ("one as the other", 2, 7, "which slogans are true"),
+    "11": ("one as the other", 1, 8, "why, and what is made up"),
+    "12": ("one as the other", 2, 8, "time, tapes, and depth"),
+    "13": ("learned", 1, 9, "what descent finds"),
+    "14": ("learned", 1, 10, "in known weather"),
 }
 COLUMN, ROW, WIDTH, HEIGHT = 2.6, 1.06, 2.3, 0.68  # inches
 
@@ -60,10 +61,10 @@ def read_lessons() -> dict[str, Lesson]:
     lessons = {}
     for path in sorted(COURSE.glob("*.ipynb")):
         text = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
-        number, title = re.findall(r"^# (\d\d) · (.*)$", text, re.MULTILINE)[0]
+        number, title = re.findall(r"^# (\d\db?) · (.*)$", text, re.MULTILINE)[0]
         (minutes,) = re.findall(r"\*\*Time\*\* \| about (\d+) minutes", text)
         (needs,) = re.findall(r"\*\*You need\*\* \| (.*)", text)
-        lessons[number] = Lesson(title, int(minutes), tuple(re.findall(r"\[(\d\d)\]", needs)))
+        lessons[number] = Lesson(title, int(minutes), tuple(re.findall(r"\[(\d\db?)\]", needs)))
     return lessons
 
 

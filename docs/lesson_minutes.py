@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 COURSE = Path(__file__).resolve().parent.parent / "course"
-LONGEST = 45  # minutes that a lesson may take
+LONGEST = 60  # minutes that a lesson may take
 STEP = 5  # minutes are stated in steps of five, and may not be further than that from the count
 SECONDS = {  # that each takes
     "words": 60 / 180,  # folded text too; a formula within a line is a word
@@ -57,10 +57,16 @@ def count_section(path: Path, heading: str) -> Counter[str]:
 
 
 def read_cells(path: Path) -> Iterator[tuple[str, int | None]]:
-    """(source, number of widgets) of each cell; None instead of a number where it is prose."""
+    """(source, number of widgets) of each cell, None instead of a number for prose; not the boxes for guesses."""
     for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
         source = "".join(cell["source"])
-        widget = "nbval-ignore-output" in cell["metadata"].get("tags", ()) and "widgets" in source
+        if "widgets.guess(" in source:
+            continue  # its minute is that of the prediction; its source is folded
+        widget = (
+            "nbval-ignore-output" in cell["metadata"].get("tags", ())
+            and "widgets." in source
+            and "guess_record" not in source
+        )
         yield source, int(widget) if cell["cell_type"] == "code" else None
 
 
@@ -105,4 +111,4 @@ if __name__ == "__main__":
     for lesson in sorted(COURSE.glob("*.ipynb")):
         counts = count_lesson(lesson)
         numbers = "  ".join(f"{counts[kind]:{len(kind)}}" for kind in SECONDS)
-        print(f"{lesson.stem[:2]:6}  {stated(lesson):6}  {minutes(counts):7.1f}  {numbers}")
+        print(f"{lesson.stem.split('_')[0]:6}  {stated(lesson):6}  {minutes(counts):7.1f}  {numbers}")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bnt.wind_tunnel_task import Task
+from bnt.wind_tunnels.tasks import Task
 
 MEMORY = 16  # numbers per channel that the state space model remembers
 REACH = 4  # steps of its convolution

@@ -12,8 +12,8 @@ from comparison_models import matched, parameter_count
 from numpy.typing import NDArray
 from torch import nn
 
-from bnt.wind_tunnel_task import Task
-from bnt.wind_tunnels import examples
+from bnt.wind_tunnels.measures import examples
+from bnt.wind_tunnels.tasks import Task
 
 Logits = NDArray[Any]
 
@@ -29,12 +29,12 @@ def train_comparison(
     torch.set_num_threads(1)
     model = matched(kind, task, like, seed)
     optimiser = torch.optim.Adam(model.parameters(), lr=rate, fused=True)
-    rng, draw, asked = np.random.default_rng(seed), examples(task, batch_size), torch.as_tensor(task.asked)
+    rng, asked = np.random.default_rng(seed), torch.as_tensor(task.asked)
     losses = []
     for step in range(steps):
         warm = min(1.0, (step + 1) / warm_up)
         optimiser.param_groups[0]["lr"] = rate * warm * 0.5 * (1 + math.cos(math.pi * step / steps))
-        inputs, targets, _ = draw(rng)
+        inputs, targets, _ = examples(task, batch_size, rng)
         wanted = torch.as_tensor(targets[:, task.asked], dtype=torch.float32)
         loss = nn.functional.cross_entropy(model(as_tensor(task, inputs))[:, asked].flatten(0, 1), wanted.flatten(0, 1))
         optimiser.zero_grad()

@@ -10,8 +10,8 @@ import json
 
 import numpy as np
 
-from bnt.experiments import experiment_path
-from bnt.hallucination import demonstrate, error_against_size, error_of_described
+from bnt.knowledge.hallucination import demonstrate, error_against_size, error_of_described
+from bnt.stored import experiment_path
 
 WORLDS = range(5)
 

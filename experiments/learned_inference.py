@@ -15,10 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from bnt import inside_learned, learned_calibration, learned_machines, learned_trees, learned_updates, sample_efficiency
-from bnt import learned_inference as learned
-from bnt.experiments import experiment_path
-from bnt.training import save_parameters
+from bnt.learned import efficiency as sample_efficiency
+from bnt.learned import insides as inside_learned
+from bnt.learned import machines as learned_machines
+from bnt.learned import reach as learned_trees
+from bnt.learned import recipes as learned
+from bnt.learned import updates as learned_updates
+from bnt.stored import experiment_path
+from bnt.training.checkpoints import save_parameters
+from bnt.training.recipes import weights_file
 
 SEEDS = (0, 1, 2)
 PROGRESS = "--quiet" not in sys.argv
@@ -31,7 +36,9 @@ def train_recipe(name: str, seeds: tuple[int, ...] = SEEDS, **options: Any) -> I
     for seed in seeds:
         run = learned.learn(name, seed, progress=PROGRESS, **options)
         if seed == 0:
-            save_parameters(experiment_path(learned.weights_file(name), new=True), run.parameters, **run.score.record())
+            save_parameters(
+                experiment_path(weights_file("learned", name), new=True), run.parameters, **run.score.record()
+            )
         records.append(run.record())
         yield name, records
 
@@ -84,14 +91,14 @@ def machines() -> Iterator[Part]:
             for seed in SEEDS:
                 run = learned_machines.learn_machine(config, seed, progress=PROGRESS)
                 if seed == 0 and overlap_free:
-                    path = experiment_path(learned_machines.weights_file(name), new=True)
+                    path = experiment_path(weights_file("learned machine", name), new=True)
                     save_parameters(path, run.run.parameters, accuracy=run.accuracy, longer=run.longer)
                 records.append(run.record())
                 yield f"{name}, {'overlap-free' if overlap_free else 'as published'}", records
 
 
 def calibration() -> Iterator[Part]:
-    yield from learned_calibration.shipped_calibrations().items()
+    yield from learned_trees.shipped_calibrations().items()
 
 
 def efficiency() -> Iterator[Part]:
@@ -103,8 +110,9 @@ def efficiency() -> Iterator[Part]:
 
 
 def efficiency_seeds() -> Iterator[Part]:
-    runs = [(trees, seed) for trees in sample_efficiency.DECISIVE for seed in SEEDS[1:]]
-    yield "perturbed", [sample_efficiency.learn_from("perturbed", trees, seed).record() for trees, seed in runs]
+    for start, sizes in sample_efficiency.DECISIVE.items():
+        runs = [(trees, seed) for trees in sizes for seed in SEEDS[1:]]
+        yield start, [sample_efficiency.learn_from(start, trees, seed).record() for trees, seed in runs]
 
 
 EXPERIMENTS: dict[str, Callable[[], Iterator[Part]]] = {

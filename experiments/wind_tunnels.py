@@ -27,14 +27,14 @@ from typing import Any
 
 import numpy as np
 
-from bnt.checkpoints import load_parameters, save_parameters
-from bnt.experiments import experiment_path
-from bnt.recall import Recall
-from bnt.trainable import predict
-from bnt.wind_tunnel_insides import PROBED, attention_shares, probe_by_layer, watch
-from bnt.wind_tunnel_task import Task
-from bnt.wind_tunnel_training import BATCH, CLIP, RECIPES, WARM_UP, train_transformer
-from bnt.wind_tunnels import TASKS, Score, evaluate, evaluation_batch, log_softmax, score_model
+from bnt.stored import experiment_path
+from bnt.training.checkpoints import load_parameters, save_parameters
+from bnt.training.gradients import predict
+from bnt.training.recipes import weights_file
+from bnt.wind_tunnels.insides import PROBED, attention_shares, probe_by_layer, watch
+from bnt.wind_tunnels.measures import TASKS, TunnelScore, evaluate, evaluation_batch, log_softmax, score_model
+from bnt.wind_tunnels.tasks import Recall, Task
+from bnt.wind_tunnels.training import RECIPES, train_transformer
 
 RATES = (1e-3, 3e-3, 1e-2)
 SEEDS = (0, 1, 2)
@@ -59,7 +59,7 @@ def thinned(losses: "list[float] | np.ndarray") -> dict[str, list[float]]:
     }
 
 
-def facts(score: Score) -> dict[str, Any]:
+def facts(score: TunnelScore) -> dict[str, Any]:
     one = ("kl", "tv", "entropy_error", "accuracy", "accuracy_exact")
     many = ("entropy", "entropy_exact", "kl_by_position")
     found: dict[str, Any] = {name: rounded(getattr(score, name)) for name in one}
@@ -83,8 +83,8 @@ def run(task_name: str, model: str, rate: float, seed: int, keep: Path, longer: 
         from comparison_training import train_comparison
 
         settings = {"rate": rate, "seed": seed, "steps": longer * recipe.steps}
-        settings |= {"batch_size": BATCH, "warm_up": WARM_UP, "clip": CLIP}
-        answer, size, losses = train_comparison(model, task, like=recipe.config.size, **settings)
+        settings |= {"batch_size": recipe.batch, "warm_up": recipe.warm_up, "clip": recipe.clip}
+        answer, size, losses = train_comparison(model, task, like=recipe.model.size, **settings)
         seconds = time.process_time() - start
         score, chosen = (evaluate(task, answer(batch.inputs), batch) for batch in (test, validation))
     print(f"{task_name} {model} rate {rate:g} seed {seed}: {score} ({size} parameters, {seconds:.0f} s)", flush=True)
@@ -141,7 +141,7 @@ def ship(task_name: str, runs: list[dict[str, Any]], record: dict[str, Any], kee
         name: [rounded(float(x)) for x in values] for name, values in watched.items()
     }
     record.setdefault("baselines", {})[task_name] = baselines(task)
-    save_parameters(experiment_path(f"wind_tunnel_{task_name}.npz", new=True), trained.parameters, **chosen)
+    save_parameters(experiment_path(weights_file("wind tunnel", task_name), new=True), trained.parameters, **chosen)
     print(f"{task_name}: ships {chosen}: {in_double}", flush=True)
 
 
@@ -180,7 +180,9 @@ def main() -> None:
         for task in given.tasks if "transformer" in given.models else []:
             record.get("shipped", {}).pop(task, None)
         longer[:] = [row for row in longer if row["task"] not in given.tasks or row["model"] not in given.models]
-    record["settings"] = {"batch": BATCH, "warm_up": WARM_UP, "clip": CLIP, "rates": RATES, "seeds": SEEDS}
+    recipe = RECIPES["recall8"]  # batch, warm-up and clipping are the same in all
+    record["settings"] = {"batch": recipe.batch, "warm_up": recipe.warm_up, "clip": recipe.clip}
+    record["settings"] |= {"rates": RATES, "seeds": SEEDS}
     record["machine"] = machine()
     for task in given.tasks:
         for model in given.models:

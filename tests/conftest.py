@@ -1,24 +1,39 @@
-"""What every test module shares: where the benchmark networks are, and Hypothesis without stopwatches."""
+"""What every test module shares: the published networks, and Hypothesis without stopwatches."""
 
 import os
+import signal
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-REPO = Path(__file__).resolve().parent.parent
-BENCHMARK_NETWORKS = REPO.parent / "shared" / "networks"  # thirteen .bif.gz files, kept beside the repository
+NETWORKS = Path(__file__).resolve().parent / "networks"  # thirteen .bif.gz files; README.md says whose
 
 # The first example of a test may compile a kernel, so no deadline; in CI the same examples every time.
 settings.register_profile("bnt", deadline=None, derandomize="CI" in os.environ, print_blob=True)
 settings.load_profile("bnt")
+
+# A script that starts pytest with "&" makes it and all its children deaf to Ctrl-C; what tests start must hear it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    with suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 collect_ignore_glob = ["*.ipynb"]  # material of tests, not notebooks to validate
 
 
 @pytest.fixture(scope="session")
 def benchmark_networks() -> Path:
-    """The folder of the benchmark networks; a test that needs them is skipped where it is absent."""
-    if not BENCHMARK_NETWORKS.is_dir():
-        pytest.skip(f"no benchmark networks in {BENCHMARK_NETWORKS}")
-    return BENCHMARK_NETWORKS
+    """The folder of the published networks."""
+    return NETWORKS
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """One browser for all tests that look at pages: two of playwright's loops do not go together in one process."""
+    from tests.browser import lab
+
+    if lab.CHROMIUM is None:
+        pytest.skip("browser tests need chromium, for example `apt-get install chromium`")
+    with lab.browser() as running:
+        yield running

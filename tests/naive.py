@@ -3,6 +3,7 @@
 Graphs are read only through their public names and tables.
 """
 
+import cmath
 import itertools
 import math
 
@@ -36,6 +37,19 @@ def marginals(graph, evidence=None, maximise=False):
             out[variable.name][i] = max(old, weight) if maximise else old + weight
     mass = sum(table.values())
     return {name: p / p.sum() if mass else p for name, p in out.items()}, mass
+
+
+def scope_marginals(graph, evidence=None):
+    """One array per factor: p(its scope | evidence), by adding up the joint."""
+    table = joint(graph, evidence)
+    mass, found = sum(table.values()), []
+    for factor in graph.factors:
+        marginal = np.zeros(factor.table.shape)
+        for assignment, weight in table.items():
+            named = dict(zip((v.name for v in graph.variables), assignment, strict=True))
+            marginal[tuple(v.states.index(named[v.name]) for v in factor.variables)] += weight / mass
+        found.append(marginal)
+    return found
 
 
 def likelihood(graph, name, value):
@@ -123,6 +137,115 @@ def bp_beliefs(graph, messages, field):
     return out
 
 
+def log_factors(graph, evidence=None):
+    """({variable: log field}, [(factor index, free names, log table)]) after hard evidence {name: state}."""
+    evidence = evidence or {}
+    field = {v.name: np.zeros(v.cardinality) for v in graph.variables if v.name not in evidence}
+    left = []
+    for f, factor in enumerate(graph.factors):
+        at = tuple(v.states.index(evidence[v.name]) if v.name in evidence else slice(None) for v in factor.variables)
+        names = [v.name for v in factor.variables if v.name not in evidence]
+        if len(names) == 1:
+            field[names[0]] = field[names[0]] + factor.log_table[at]
+        elif names:
+            left.append((f, names, factor.log_table[at]))
+    return field, left
+
+
+def log_normalised(values):
+    """values - log sum exp(values)."""
+    highest = max(values)
+    return np.array([v - highest for v in values]) - math.log(sum(math.exp(v - highest) for v in values))
+
+
+def trw_messages(graph, rho, rounds, damping=0.0, evidence=None):
+    """Tree-reweighted log messages {(factor, receiver): vector} of every round, start first, and the log fields.
+
+    rho: {factor index: weight}. Factors over two free variables; one message after the other, in dictionaries.
+    """
+    field, pairs = log_factors(graph, evidence)
+    messages = {(f, name): log_normalised(np.zeros(len(field[name]))) for f, names, _ in pairs for name in names}
+    history = [messages]
+    for _ in range(rounds):
+        new = {}
+        for f, (first, second), table in pairs:
+            for source, target, psi in ((first, second, table), (second, first, table.T)):
+                nu = field[source] - messages[f, source]
+                for (g, name), message in messages.items():
+                    if name == source:
+                        nu = nu + rho[g] * message
+                scores = [[psi[y, x] / rho[f] + nu[y] for y in range(len(nu))] for x in range(len(field[target]))]
+                tops = [max(row) for row in scores]
+                log_sums = [
+                    t + math.log(sum(math.exp(v - t) for v in row)) for t, row in zip(tops, scores, strict=True)
+                ]
+                found = log_normalised(log_sums)
+                new[f, target] = log_normalised((1 - damping) * found + damping * messages[f, target])
+        messages = new
+        history.append(messages)
+    return history, field
+
+
+def trw_beliefs(messages, field, rho):
+    """{variable: probabilities} from one round's messages."""
+    out = {}
+    for name, values in field.items():
+        for (f, receiver), message in messages.items():
+            if receiver == name:
+                values = values + rho[f] * message
+        out[name] = np.exp(log_normalised(values))
+    return out
+
+
+def mean_field_messages(graph, rounds, damping=0.0, evidence=None):
+    """Parallel mean field: E[log psi | x_v] as log messages of every round, and the beliefs that they give.
+
+    Round 0 has the messages that uniform beliefs send.
+    """
+    field, factors = log_factors(graph, evidence)
+    beliefs = {name: np.full(len(values), 1 / len(values)) for name, values in field.items()}
+    messages, history = None, []
+    for _ in range(rounds + 1):
+        new = {}
+        for f, names, table in factors:
+            for slot, target in enumerate(names):
+                total = np.zeros(len(field[target]))
+                for states in itertools.product(*(range(size) for size in table.shape)):
+                    weight = math.prod(
+                        beliefs[name][state]
+                        for i, (name, state) in enumerate(zip(names, states, strict=True))
+                        if i != slot
+                    )
+                    total[states[slot]] += weight * table[states]
+                found = log_normalised(total)
+                old = messages[f, target] if messages else found
+                new[f, target] = log_normalised((1 - damping) * found + damping * old)
+        messages = new
+        beliefs = {
+            name: np.exp(log_normalised(values + sum(m for (_, to), m in messages.items() if to == name)))
+            for name, values in field.items()
+        }
+        history.append((messages, beliefs))
+    return history
+
+
+def spanning_tree_shares(n, edges):
+    """The share of all spanning trees of a connected graph that hold each edge, by listing every tree."""
+    counts, trees = [0] * len(edges), 0
+    for chosen in itertools.combinations(range(len(edges)), n - 1):
+        root = list(range(n))
+        for e in chosen:
+            a, b = (root[i] for i in edges[e])
+            if a == b:
+                break
+            root = [a if r == b else r for r in root]
+        else:
+            trees += 1
+            for e in chosen:
+                counts[e] += 1
+    return [count / trees for count in counts]
+
+
 def along(vector, axis, ndim):
     """A vector shaped to broadcast along one axis."""
     return vector.reshape([-1 if a == axis else 1 for a in range(ndim)])
@@ -138,8 +261,12 @@ def transformer(tokens, weights):
     for layer in weights.layers:
         for sublayer in layer:
             read = [layer_norm(row, sublayer.norm) for row in x] if sublayer.norm else x
-            added = attention(read, sublayer) if hasattr(sublayer, "heads") else ffn(read, sublayer)
+            if hasattr(sublayer, "heads"):
+                added = attention(read, sublayer)
+            else:
+                added = mixture(read, sublayer) if hasattr(sublayer, "experts") else ffn(read, sublayer)
             x = [[a + b for a, b in zip(row, more, strict=True)] for row, more in zip(x, added, strict=True)]
+            x = [layer_norm(row, sublayer.after) for row in x] if sublayer.after else x
             streams.append(np.array(x))
     return streams
 
@@ -149,19 +276,35 @@ def times(row, matrix):
     return [sum(row[i] * float(matrix[i][j]) for i in range(len(row))) for j in range(matrix.shape[1])]
 
 
+def plus(row, bias):
+    """Row vector plus a bias, which may be missing."""
+    return row if bias is None else [a + float(b) for a, b in zip(row, bias, strict=True)]
+
+
 def attention(x, sublayer):
     """What the heads add to every token: for each query, exp(q . k) / total over the keys it may see."""
-    added = [[0.0] * len(x[0]) for _ in x]
+    added = [plus([0.0] * len(x[0]), sublayer.b_O) for _ in x]
     for one in sublayer.heads:
         for i, row in enumerate(x):
-            q = times(row, one.W_Q)
+            q = turned(plus(times(row, one.W_Q), one.b_Q), one.rotary, i)
             seen = range(i + 1) if sublayer.causal else range(len(x))
-            scores = [sum(a * b for a, b in zip(q, times(x[j], one.W_K), strict=True)) for j in seen]
+            keys = [turned(plus(times(x[j], one.W_K), one.b_K), one.rotary, j) for j in seen]
+            scores = [sum(a * b for a, b in zip(q, key, strict=True)) for key in keys]
             powers = [math.exp(score - max(scores)) for score in scores]
             for j, power in zip(seen, powers, strict=True):
-                value = times(times(x[j], one.W_V), one.W_O)
+                value = times(plus(times(x[j], one.W_V), one.b_V), one.W_O)
                 added[i] = [a + power / sum(powers) * v for a, v in zip(added[i], value, strict=True)]
     return added
+
+
+def turned(row, frequencies, position):
+    """Pairs of columns as complex numbers, times exp(i w position)."""
+    if frequencies is None:
+        return row
+    planes = [
+        complex(row[2 * f], row[2 * f + 1]) * cmath.exp(1j * float(w) * position) for f, w in enumerate(frequencies)
+    ]
+    return [part for plane in planes for part in (plane.real, plane.imag)]
 
 
 def ffn(x, sublayer):
@@ -181,6 +324,19 @@ def ffn(x, sublayer):
         hidden = [h + float(b) for h, b in zip(times(row, sublayer.W_in), sublayer.b_in, strict=True)]
         hidden = [formulas[sublayer.activation](sublayer.beta * h) / sublayer.beta for h in hidden]
         added.append([o + float(b) for o, b in zip(times(hidden, sublayer.W_out), sublayer.b_out, strict=True)])
+    return added
+
+
+def mixture(x, sublayer):
+    """What a mixture of experts adds to every token: of the kept experts, exp(score) / total times what each says."""
+    said = [ffn(x, expert) for expert in sublayer.experts]
+    added = []
+    for i, row in enumerate(x):
+        scores = [s + float(b) for s, b in zip(times(row, sublayer.gate.W), sublayer.gate.b, strict=True)]
+        best = sorted(range(len(scores)), key=lambda k: (-scores[k], k))
+        kept = best if sublayer.keep is None else best[: sublayer.keep]
+        powers = {k: math.exp(scores[k] - max(scores)) for k in kept}
+        added.append([sum(powers[k] / sum(powers.values()) * said[k][i][c] for k in kept) for c in range(len(row))])
     return added
 
 
@@ -300,3 +456,69 @@ def mean_loss(kind, logits, targets, mask):
                 total += float(m) * term
                 weight += float(m)
     return total / weight
+
+
+# ---------------------------------------------------------------- hidden Markov chains, in logarithms
+
+
+def log_sum(terms):
+    highest = max(terms)
+    if highest == -math.inf:
+        return highest
+    return highest + math.log(math.fsum(math.exp(term - highest) for term in terms))
+
+
+def log_of(table):
+    with np.errstate(divide="ignore"):
+        return np.log(np.asarray(table, float)).tolist()
+
+
+def hmm_logs(hmm, numbers):
+    """Rows of ln p(x_t | y_1..y_t), of ln p(y_{t+1}..y_T | x_t) up to a constant, and the terms of ln p(y_1..y_T).
+
+    ``numbers``: symbols, None where missing. Each row is shifted to sum (largest) 0, so that no digits are lost.
+    """
+    start, step, shows = log_of(hmm.initial), log_of(hmm.transition), log_of(hmm.emission)
+    states = range(len(start))
+
+    def shown(i, symbol):
+        return 0.0 if symbol is None else shows[i][symbol]
+
+    forwards, terms = [], []
+    for symbol in numbers:
+        if forwards:
+            row = [log_sum([forwards[-1][i] + step[i][j] for i in states]) + shown(j, symbol) for j in states]
+        else:
+            row = [start[j] + shown(j, symbol) for j in states]
+        terms.append(log_sum(row))
+        forwards.append([one - terms[-1] for one in row])
+    backwards = [[0.0 for _ in states]]
+    for symbol in reversed(numbers[1:]):
+        after = backwards[-1]
+        row = [log_sum([step[i][j] + shown(j, symbol) + after[j] for j in states]) for i in states]
+        backwards.append([one - max(row) for one in row])
+    return forwards, backwards[::-1], terms
+
+
+def hmm_filter(hmm, numbers):
+    return np.exp(hmm_logs(hmm, numbers)[0])
+
+
+def hmm_smooth(hmm, numbers):
+    forwards, backwards, _ = hmm_logs(hmm, numbers)
+    joint = [[a + b for a, b in zip(row, other, strict=True)] for row, other in zip(forwards, backwards, strict=True)]
+    return np.array([[math.exp(one - log_sum(row)) for one in row] for row in joint])
+
+
+def hmm_log_likelihood(hmm, numbers):
+    return math.fsum(hmm_logs(hmm, numbers)[2])
+
+
+def hmm_best(hmm, numbers):
+    """The largest ln p(states, observed symbols), by trying every path."""
+    start, step, shows = log_of(hmm.initial), log_of(hmm.transition), log_of(hmm.emission)
+    scores = []
+    for path in itertools.product(range(len(start)), repeat=len(numbers)):
+        score = start[path[0]] + sum(step[i][j] for i, j in itertools.pairwise(path))
+        scores.append(score + sum(shows[i][o] for i, o in zip(path, numbers, strict=True) if o is not None))
+    return max(scores)

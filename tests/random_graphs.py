@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from bnt.factor_graph import Factor, FactorGraph, Variable
+from bnt.graph.bayesian_network import BayesianNetwork
+from bnt.graph.factor_graph import Factor, FactorGraph, Variable
 
 
 def variables(cardinalities):
@@ -50,6 +51,20 @@ def pairwise(seed, sigma=1.0, edges=None, most=10):
 def tree_edges(n, rng):
     """A random tree on n nodes."""
     return [(int(rng.integers(0, i)), i) for i in range(1, n)]
+
+
+def network(names, states, seed):
+    """A BayesianNetwork with arcs from earlier names to later ones; zeros, and variables of one state."""
+    rng = np.random.default_rng(seed)
+    listed = {name: tuple(states[: rng.integers(1, len(states) + 1)]) for name in names}
+    parents = {name: tuple(p for p in names[:i] if rng.random() < 0.4)[:3] for i, name in enumerate(names)}
+    tables = {}
+    for name, above in parents.items():
+        table = rng.random([len(listed[one]) for one in (name, *above)])
+        table[rng.random(table.shape) < 0.2] = 0.0
+        table[0] += 1e-3
+        tables[name] = table / table.sum(axis=0)
+    return BayesianNetwork("net", listed, parents, tables)
 
 
 def random_factor(scope, rng, zeros):

@@ -6,8 +6,8 @@ import itertools
 import numpy as np
 
 from bnt.errors import ModelError
-from bnt.knowledge import KnowledgeBase
-from bnt.knowledge_format import Atom
+from bnt.knowledge.base import KnowledgeBase
+from bnt.knowledge.text import Atom
 
 MOST_COINS = 11
 

@@ -24,6 +24,9 @@ def test_real_arrays():
     assert real_array("p", given) is not given
     for values in ([1, 2], (True, 2.0), [Fraction(1, 2), 1], np.ones(2, dtype=np.float32), [[1, 2], [3, 4]]):
         assert real_array("p", values).dtype == np.float64
+    with pytest.raises(BntError, match="p must be real numbers, and some are masked"):
+        real_array("p", np.ma.masked_array([1.0, 2.0], [False, True]))
+    assert real_array("p", np.ma.masked_array([1.0, 2.0])).tolist() == [1.0, 2.0]
     for values in ([1, 1j], np.array([1j]), ["1"], "12", [[1], [1, 2]], {"a": 1}, [object()]):
         with pytest.raises(BntError, match="p must be a rectangular array of real numbers"):
             real_array("p", values)

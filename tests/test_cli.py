@@ -13,7 +13,8 @@ import pytest
 
 import bnt
 from bnt.cli import main, read_evidence
-from bnt.networks import load_graph
+from bnt.graph import uai
+from bnt.graph.networks import load_graph
 
 REPO = Path(__file__).resolve().parent.parent
 BNT = [sys.executable, "-c", "import sys; from bnt.cli import main; sys.exit(main())"]
@@ -93,7 +94,8 @@ def every_assignment(name: str, **observed: str):
 
 
 def test_query_restricts_the_answer_and_its_status(capsys):
-    answer = output(capsys, "posterior", "asia", "--query", "tub", "--query", "asia", "--evidence", "smoke=yes")
+    asked = ("--query", "tub", "--query", "asia", "--evidence", "smoke=yes")
+    answer = output(capsys, "posterior", "asia", "--method", "bp", *asked)
     assert list(answer["beliefs"]) == ["tub", "asia"]
     assert answer["status"] == "prior"  # no active path from smoke; and the ancestors form a forest
     assert answer["beliefs"]["tub"]["yes"] == pytest.approx(0.0104, abs=1e-15)
@@ -102,9 +104,23 @@ def test_query_restricts_the_answer_and_its_status(capsys):
     assert output(capsys, *exact, "--query", "tub", "--query", "dysp")["status"] == "exact"
 
 
+def test_auto_is_exact_where_the_tables_fit_and_says_which_method_answered(capsys):
+    exact = output(capsys, "posterior", "asia", "--evidence", "xray=yes")
+    assert (exact["method"], exact["status"], exact["rounds"]) == ("exact", "exact", None)
+    assert exact == {**output(capsys, "posterior", "asia", "--evidence", "xray=yes", "--method", "exact")}
+    loopy = output(capsys, "posterior", "grid", "--memory-mb", 0)
+    assert (loopy["method"], loopy["status"]) == ("bp", "approximate")
+    assert run("posterior", "grid", "--memory-mb", 0) == 0
+    assert "method bp" in capsys.readouterr().out
+    refused(capsys, "the limit is 0 bytes (memory_limit raises it)", *GRID_IN_NOTHING)
+
+
+GRID_IN_NOTHING = ("posterior", "grid", "--memory-mb", "0", "--method", "exact")
+
+
 def test_loops_are_never_called_exact(capsys):
     for network in ("asia", "survey", "sprinkler", "grid"):
-        assert output(capsys, "posterior", network)["status"] in ("approximate", "not converged")
+        assert output(capsys, "posterior", network, "--method", "bp")["status"] in ("approximate", "not converged")
 
 
 def test_verify_json_has_the_promised_keys(capsys):
@@ -124,15 +140,15 @@ def test_verify_holds_on_a_loopy_graph_because_the_transformer_equals_its_bp(cap
 
 
 def test_verify_exits_with_1_when_the_transformer_differs(capsys, monkeypatch):
-    monkeypatch.setattr("bnt.verify.Report.holds", False)
+    monkeypatch.setattr("bnt.compiler.verify.Report.holds", False)
     assert run("verify", "chain") == 1
-    monkeypatch.setattr("bnt.cli.AGREEMENT", -1.0)
+    monkeypatch.setattr("bnt.compiler.posterior.AGREEMENT", -1.0)
     assert run("posterior", "chain", "--method", "transformer") == 1
-    assert capsys.readouterr().err.startswith("bnt: the transformer differs from its belief propagation by ")
+    assert capsys.readouterr().err.startswith("bnt: transformer, pairwise construction: off by ")
 
 
 def test_readable_output(capsys):
-    assert run("posterior", "asia", "--evidence", "xray=yes") == 0
+    assert run("posterior", "asia", "--evidence", "xray=yes", "--method", "bp") == 0
     text = capsys.readouterr().out
     assert "status:   approximate" in text
     assert "evidence: xray=yes" in text
@@ -141,8 +157,9 @@ def test_readable_output(capsys):
     assert "status: exact   holds" in capsys.readouterr().out
 
 
-def test_alarm_is_approximate(capsys, benchmark_networks):
-    assert run("posterior", benchmark_networks / "alarm.bif.gz", "--evidence", "HR=HIGH", "--json") == 0
+def test_alarm_is_approximate_by_belief_propagation(capsys, benchmark_networks):
+    asked = ("posterior", benchmark_networks / "alarm.bif.gz", "--evidence", "HR=HIGH", "--method", "bp", "--json")
+    assert run(*asked) == 0
     printed = capsys.readouterr()
     answer = json.loads(printed.out)
     assert answer["status"] == "approximate"
@@ -159,7 +176,8 @@ STEMS = "alarm andes asia cancer child earthquake hailfinder hepar2 insurance mu
 def test_every_benchmark_network_is_answered(stem, capsys, benchmark_networks):
     assert run("posterior", benchmark_networks / f"{stem}.bif.gz", "--json") == 0
     answer = json.loads(capsys.readouterr().out)
-    assert answer["status"] == ("exact" if stem in ("cancer", "earthquake") else answer["status"])
+    assert answer["method"] == ("bp" if stem == "munin1" else "exact")
+    assert (answer["status"] == "exact") == (stem != "munin1")
     for states in answer["beliefs"].values():
         assert sum(states.values()) == pytest.approx(1, abs=1e-12)
 
@@ -381,3 +399,53 @@ def test_interruption_is_one_line():
 def test_version(capsys):
     assert run("--version") == 0
     assert capsys.readouterr().out == f"bnt {bnt.__version__}\n"
+
+
+def test_every_construction_can_be_asked_for(capsys):
+    from bnt.compiler.compile import CONSTRUCTIONS
+
+    with pytest.raises(SystemExit):
+        main(["verify", "--help"])
+    assert f"{{auto,{','.join(CONSTRUCTIONS)}}}" in capsys.readouterr().out
+
+
+def test_uai_files_of_a_model_and_its_evidence(tmp_path, capsys):
+    """The model and evidence of a competition, as its users have them, answer as the network they were made of."""
+    graph = bnt.load_graph("asia")
+    uai.write_uai(graph, tmp_path / "asia.uai")
+    uai.write_evidence({"xray": "yes", "smoke": "no"}, graph, tmp_path / "asia.uai.evid")
+    command = ["posterior", str(tmp_path / "asia.uai"), "--query", "0", "--json"]
+    assert main([*command, "--evidence", str(tmp_path / "asia.uai.evid")]) == 0
+    found = json.loads(capsys.readouterr().out)
+    first = graph.variables[0]
+    expected = bnt.exact_marginals(graph, {"xray": "yes", "smoke": "no"}).beliefs.vector(first.name)
+    np.testing.assert_allclose(list(found["beliefs"]["0"].values()), expected, atol=1e-12)
+    assert len(found["evidence"]) == 2
+    assert main([*command, "--evidence", str(tmp_path / "nothing.evid")]) == 2
+    assert "nothing.evid: no such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("method", ["trw", "mean-field"])
+def test_other_message_passing_answers_where_tables_have_no_zeros(capsys, method: str) -> None:
+    found = output(capsys, "posterior", "survey", "--method", "bp")
+    assert found["method"] == "bp"
+    assert run("posterior", "survey", "--method", method) == (2 if method == "trw" else 0)
+    printed = capsys.readouterr()
+    if method == "trw":
+        assert printed.err.startswith("bnt: tree-reweighted message passing is for factors over at most 2 unobserved")
+    else:
+        assert "method mean-field, mode sum" in printed.out
+    assert run("posterior", "asia", "--method", method) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert run("posterior", "survey", "--method", method, "--mode", "max") == 2
+    assert "has marginals alone" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("construction", ["tree-reweighted", "mean-field"])
+def test_other_constructions_are_verified(capsys, tmp_path: Path, construction: str) -> None:
+    network = tmp_path / "pair.bif"
+    network.write_text(GOOD.replace("1.0, 0.0", "0.9, 0.1"))
+    found = output(capsys, "verify", network, "--construction", construction, "--rounds", 3)
+    assert found["construction"] == construction
+    assert found["max_message_error"] < 1e-12
+    assert found["status"] == ("exact" if construction == "tree-reweighted" else "not converged")

@@ -13,6 +13,10 @@ REPO = Path(__file__).resolve().parent.parent
 MOST_LINES = 15  # longer code belongs in the library
 
 
+FOLDED = re.compile(r"<details>.*?</details>", re.DOTALL)
+TOLD = re.compile(r"\d*\.\d{2,}|\d[\d,]{2,}")  # numbers that nobody writes by chance
+
+
 def notebooks(*folders: str) -> list[Path]:
     return sorted(path for folder in folders for path in (REPO / folder).glob("*.ipynb"))
 
@@ -25,7 +29,7 @@ def name(path: Path) -> str:
 def test_valid_with_readable_ids(path: Path) -> None:
     notebook = nbformat.read(path, as_version=nbformat.NO_CONVERT)
     nbformat.validate(notebook)
-    assert re.fullmatch(r"\d\d_[a-z0-9_]+", path.stem), "notebooks are called NN_topic.ipynb"
+    assert re.fullmatch(r"\d\db?_[a-z0-9_]+", path.stem), "notebooks are called NN_topic.ipynb"
     assert notebook.metadata.kernelspec.name == "python3"
     ids = [cell.id for cell in notebook.cells]
     assert len(set(ids)) == len(ids)
@@ -52,6 +56,64 @@ def test_code_cells_of_lessons_are_short(path: Path) -> None:
     assert not long, f"more than {MOST_LINES} lines: {long}"
 
 
+@pytest.mark.parametrize("path", notebooks("course", "solutions"), ids=name)
+def test_no_open_text_gives_a_folded_answer_away(path: Path) -> None:
+    assert spoilers(nbformat.read(path, as_version=4).cells) == []
+
+
+def spoilers(cells: list[nbformat.NotebookNode]) -> list[str]:
+    """What tells the answer to somebody who has not yet unfolded it.
+
+    The prose below a folded output begins with a folded answer or with a heading; and as far as the next heading, open
+    prose has no number that only the folded output had shown.
+    """
+    found: list[str] = []
+    told: set[str] = set()  # numbers that stood open so far
+    asked, kept = "", set[str]()  # the cell whose output is folded, and what only it has shown
+    for cell in cells:
+        if cell.cell_type == "code":
+            told |= numbers(cell.source)
+            if cell.metadata.get("jupyter", {}).get("outputs_hidden"):
+                asked, kept = cell.id, numbers(printed(cell))
+            else:
+                told |= numbers(printed(cell))
+            continue
+        if asked and not cell.source.startswith(("<details>", "#")):
+            found.append(f"{cell.id}: fold what answers {asked}, or begin with a heading")
+        shown = FOLDED.sub("", cell.source)
+        first, *others = re.split(r"^(?=#)", shown, flags=re.MULTILINE)
+        found += [f"{cell.id}: {number} is an answer of {asked or 'above'}" for number in numbers(first) & kept - told]
+        told |= numbers(shown)
+        asked, kept = "", set() if others else kept
+    return found
+
+
+def printed(cell: nbformat.NotebookNode) -> str:
+    plain = [output.get("text", "") + output.get("data", {}).get("text/plain", "") for output in cell.outputs]
+    return "\n".join(plain)
+
+
+def numbers(text: str) -> set[str]:
+    """Without leading zeros and trailing commas: 0.996 and .996 are one number."""
+    return {number.lstrip("0").rstrip(",") for number in TOLD.findall(text)}
+
+
+def test_spoilers_by_hand() -> None:
+    code, prose = nbformat.v4.new_code_cell, nbformat.v4.new_markdown_cell
+    shown = [nbformat.v4.new_output("stream", text="P = 0.996, not 0.51")]
+    reveal = code("run(0.51)", id="reveal", outputs=shown, metadata={"jupyter": {"outputs_hidden": True}})
+    fold = "<details><summary>What happened</summary>\n\nIt says .996.\n</details>\n\n"
+
+    def found(*texts: str) -> list[str]:
+        return spoilers([reveal, *(prose(text, id=f"p{i}") for i, text in enumerate(texts))])
+
+    assert found(fold) == found(fold + "Not .51.") == found("## Next", ".996") == found(fold + "### Why\n\n.996") == []
+    assert found("Too sure.", "") == ["p0: fold what answers reveal, or begin with a heading"]
+    assert found(fold + "It converges to .996.") == ["p0: .996 is an answer of reveal"]
+    assert found(fold, "It converges to 0.996.") == ["p1: .996 is an answer of above"]
+    assert spoilers([reveal, code("2", id="open", outputs=shown), prose(fold + ".996", id="p")]) == []
+
+
 @pytest.mark.parametrize("path", notebooks("exercises"), ids=name)
 def test_exercises_are_stripped_and_have_a_source(path: Path) -> None:
     cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
@@ -66,7 +128,7 @@ def test_every_solution_has_its_exercise() -> None:
 
 
 @pytest.mark.parametrize("path", notebooks("solutions"), ids=name)
-def test_three_to_six_questions_each_with_hint_self_check_and_points(path: Path) -> None:
+def test_three_to_seven_questions_each_with_hint_self_check_and_points(path: Path) -> None:
     """A question begins at a numbered heading; a written one needs neither hint nor self-check."""
     questions: list[list[nbformat.NotebookNode]] = []
     for cell in nbformat.read(path, as_version=4).cells:
@@ -74,7 +136,7 @@ def test_three_to_six_questions_each_with_hint_self_check_and_points(path: Path)
             questions.append([])
         if questions:
             questions[-1].append(cell)
-    assert 3 <= len(questions) <= 6
+    assert 3 <= len(questions) <= 7
     hidden = [cell for cell in questions[-1] if cell.metadata.get("bnt", {}).get("hidden")]
     assert any(cell.metadata.bnt.get("seed") for cell in hidden), "hidden checks draw their inputs from the seed"
     unseen = sum(cell.metadata.nbgrader.grade for cell in hidden)

@@ -20,5 +20,13 @@ def test_example() -> None:
 
 def test_every_public_name_is_on_the_page_of_public_names() -> None:
     words = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]+)`", (REPO / "docs" / "library.md").read_text()))))
-    missing = [name for name in bnt.__all__ if name not in words and name != "__version__"]
+    more = {
+        "attempt",
+        "given",
+        "self_check",
+        "show",
+        "watch",
+        "precision",
+    }  # of bnt.exercise; an option that halves memory
+    missing = [name for name in {*bnt.__all__, *more} if name not in words and name != "__version__"]
     assert not missing, f"docs/library.md does not mention {missing}"

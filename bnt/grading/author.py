@@ -14,8 +14,8 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from bnt.grading.execute import execute
-from bnt.grading.release import serialise
 from bnt.grading.source import read_source
+from bnt.grading.versions import serialise
 
 
 def _marks(name: str, *, grade: bool, solution: bool, locked: bool, points: float | None = None) -> dict[str, Any]:
@@ -52,10 +52,25 @@ def written(name: str, points: float, text: str) -> NotebookNode:
     )
 
 
-def check(name: str, points: float, text: str, *, hidden: bool = False, hint: str = "") -> NotebookNode:
-    """A graded check: prints values of the learner's functions. ``hint`` goes into the feedback."""
+def check(
+    name: str,
+    points: float,
+    text: str,
+    *,
+    hidden: bool = False,
+    hint: str = "",
+    tolerance: dict[str, float] | None = None,
+    lines: str = "",
+    property: bool = False,
+) -> NotebookNode:
+    """A graded check: prints values of the learner's functions with ``show``. ``hint`` goes into the feedback.
+
+    ``tolerance``: ``{"relative": 1e-6, "absolute": 1e-9}`` unless stated; ``lines="each"``: every printed line earns
+    its part; ``property``: it prints what it measured on the answer, the same for every seed.
+    """
     marks = _marks(name, grade=True, solution=False, locked=True, points=points)
-    extra: dict[str, Any] = {key: value for key, value in (("hidden", hidden), ("hint", hint)) if value}
+    options = {"hidden": hidden, "hint": hint, "tolerance": tolerance, "lines": lines, "property": property}
+    extra: dict[str, Any] = {key: value for key, value in options.items() if value}
     return new_code_cell(text, id=name, metadata={**marks, "bnt": extra} if extra else marks)
 
 

@@ -1,4 +1,4 @@
-"""The command line of grading: ``bnt release`` and ``bnt grade`` (also ``python -m bnt.grading``)."""
+"""The command line of grading: ``bnt release``, ``bnt grade``, ``bnt desk`` (also ``python -m bnt.grading``)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from bnt.grading.limits import Limits
 
 
 def add_commands(subparsers: Any) -> None:
-    """Add ``release`` and ``grade`` to argparse subparsers; each sets ``run(arguments) -> exit code``."""
+    """Add ``release``, ``grade`` and ``check`` to argparse subparsers; each sets ``run(arguments) -> exit code``."""
     release = subparsers.add_parser("release", help="make exercises from solved notebooks")
     release.add_argument("sources", nargs="+", type=Path, metavar="SOURCE.ipynb")
     release.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder that receives the exercises")
     release.add_argument(
-        "--bundle", action="store_true", help="write a class folder: course/ and exercises/, no answers"
+        "--bundle", action="store_true", help="write a class folder: lessons, exercises, bnt to install, no answers"
+    )
+    release.add_argument(
+        "--wheel", type=Path, metavar="FILE", help="the wheel of bnt for a bundle (default: built from the checkout)"
     )
     release.add_argument(
         "--seed", type=whole, metavar="N", help="check hidden inputs with this seed; grade with the same"
@@ -37,6 +40,13 @@ def add_commands(subparsers: Any) -> None:
     grade.add_argument("--json", action="store_true", help="print the rows of report.json")
     grade.add_argument("--seed", type=whole, metavar="N", help="the seed of the hidden inputs; keep it to yourself")
     grade.add_argument("--name-pattern", metavar="REGEX", help="finds (?P<learner>...) in the path of a submission")
+    grade.add_argument("--roster", type=Path, metavar="CSV", help="class list: everybody on it gets a row")
+    grade.add_argument("--own-seeds", action="store_true", help="draw hidden inputs anew for every learner")
+    grade.add_argument("--late", metavar="RULE", help="what lateness costs, such as '10%%/day, max 3'")
+    grade.add_argument("--require-isolation", action="store_true", help="grade in the sandbox or not at all")
+    grade.add_argument(
+        "--scheduler", metavar="ADDRESS", help="grade on a dask cluster; local:4 starts one here (extra dask)"
+    )
     grade.add_argument("--deadline", metavar="WHEN", help="mark later ones as late, such as 2026-03-01T18:00")
     normal = Limits()
     for name, kind, what in LIMITS:
@@ -45,6 +55,22 @@ def add_commands(subparsers: Any) -> None:
             "--" + name.replace("_", "-"), type=kind, default=value, metavar="N", help=f"{what} (default {value:g})"
         )
     grade.set_defaults(run=run_grade)
+
+    desk = subparsers.add_parser("desk", help="the page for what a person grades, on this machine alone")
+    desk.add_argument(
+        "out",
+        type=Path,
+        nargs="+",
+        metavar="OUT",
+        help="--out folders of bnt grade, or the one that holds them",
+    )
+    desk.add_argument("--port", type=whole, default=0, metavar="N", help="port on 127.0.0.1 (default: a free one)")
+    desk.add_argument("--no-browser", action="store_true", help="print the address only")
+    desk.set_defaults(run=run_desk)
+
+    check = subparsers.add_parser("check", help="what the grader would refuse in a notebook, before handing in")
+    check.add_argument("notebook", type=Path, metavar="NOTEBOOK", help="an exercise that you have worked on")
+    check.set_defaults(run=run_check)
 
 
 def whole(text: str) -> int:
@@ -68,6 +94,7 @@ def run_release(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         run=not arguments.quick,
         nbgrader_course=arguments.nbgrader,
+        wheel=arguments.wheel,
     )
     for path in written:
         print(path)
@@ -75,7 +102,8 @@ def run_release(arguments: argparse.Namespace) -> int:
 
 
 LIMITS = (
-    ("cell_seconds", float, "seconds that one cell may take"),
+    ("cell_seconds", float, "seconds that one cell may compute"),
+    ("setup_seconds", float, "seconds that a set-up cell may compute"),
     ("total_seconds", float, "seconds for one submission"),
     ("memory_mb", int, "memory of one submission"),
     ("processes", int, "processes and threads of one submission"),
@@ -89,12 +117,15 @@ def run_grade(arguments: argparse.Namespace) -> int:
     """Exit code of ``bnt grade``: 0 when everybody has a grade, 1 when a submission needs a person."""
     without_address_grammar()
     from bnt.grading.grade import grade
+    from bnt.grading.lateness import LateRule
     from bnt.grading.sandbox import why_not_isolated
 
     for name, _, _ in LIMITS:
         if not getattr(arguments, name) > 0:
             raise FormatError(f"--{name.replace('_', '-')} must be above 0, not {getattr(arguments, name):g}")
-    if why_not_isolated():
+    if arguments.late and not arguments.deadline:
+        raise FormatError("--late needs --deadline: by how much is somebody late?")
+    if why_not_isolated() and not arguments.require_isolation:
         print(f"WARNING: grade trusted submissions only: {why_not_isolated()}", file=sys.stderr)
     rows = grade(
         arguments.source,
@@ -102,9 +133,14 @@ def run_grade(arguments: argparse.Namespace) -> int:
         arguments.out,
         jobs=arguments.jobs,
         seed=arguments.seed,
+        own_seeds=arguments.own_seeds,
         limits=Limits(**{name: getattr(arguments, name) for name, _, _ in LIMITS}),
         name_pattern=arguments.name_pattern,
+        roster=arguments.roster,
         deadline=_moment(arguments.deadline),
+        late=LateRule.read(arguments.late) if arguments.late else None,
+        require_isolation=arguments.require_isolation,
+        scheduler=arguments.scheduler,
         progress=_bar,
     )
     if arguments.json:
@@ -116,6 +152,24 @@ def run_grade(arguments: argparse.Namespace) -> int:
             print(f"{row['learner']}: {row['score']} of {row['total']} ({row['status']})")
         print(f"reports: {arguments.out / 'index.html'}")
     return 1 if any(row["status"] == "needs a person" for row in rows) else 0
+
+
+def run_desk(arguments: argparse.Namespace) -> int:
+    """Exit code of ``bnt desk``, after Ctrl-C."""
+    from bnt.grading.desk_server import run
+
+    run(arguments.out, arguments.port, browser=not arguments.no_browser)
+    return 0
+
+
+def run_check(arguments: argparse.Namespace) -> int:
+    """Exit code of ``bnt check``: 1 where something is refused, missing or not answered."""
+    from bnt.grading.before import FINE, look
+
+    found = look(arguments.notebook)
+    for name, what in found or [(arguments.notebook.name, FINE)]:
+        print(f"{name}: {what}")
+    return 1 if found else 0
 
 
 def _moment(text: str | None) -> float | None:
@@ -148,7 +202,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def told(error: OSError) -> str:
-    """A file or folder that cannot be read or written, in one line; any other OSError is raised again."""
-    if error.filename is None:
-        raise error
-    return f"{error.filename}: {(error.strerror or 'it cannot be used').lower()}"
+    """What the system refused, in one line: no such file, no permission, a full disk."""
+    reason = (error.strerror or str(error) or type(error).__name__).lower()
+    return f"{error.filename}: {reason}" if error.filename is not None else reason

@@ -32,6 +32,16 @@ def resident(pid: int) -> int:
     return total
 
 
+def computed(pid: int) -> float:
+    """Seconds of computing by the process and its descendants, ended ones that were waited for included."""
+    total = 0.0
+    with contextlib.suppress(psutil.Error):
+        for process in [psutil.Process(pid), *descendants(pid)]:
+            with contextlib.suppress(psutil.Error):
+                total += sum(process.cpu_times()[:2])
+    return total
+
+
 def end_all(family: Family, seconds: float = 5) -> None:
     """Kill every process and wait until none runs; a zombie that init has still to collect counts as ended."""
     for process in family:

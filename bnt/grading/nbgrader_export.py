@@ -12,9 +12,10 @@ import tokenize
 import nbformat
 from nbformat import NotebookNode
 
+from bnt.grading.compare import NORMAL, Tolerance
 from bnt.grading.execute import execute, printed_by_id
-from bnt.grading.release import solution
-from bnt.grading.source import Source, hidden, role
+from bnt.grading.source import Source, hidden, role, tolerance
+from bnt.grading.versions import solution
 
 BEGIN_HIDDEN, END_HIDDEN = "### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"
 
@@ -34,7 +35,7 @@ def assignment(source: Source) -> NotebookNode:
             pending += cell.source + "\n"
             continue
         if role(cell) == "check":
-            text = asserting(cell.source, expected[cell.id])
+            text = asserting(cell.source, expected[cell.id], tolerance(cell))
             cell.source = f"{BEGIN_HIDDEN}\n{pending}{text}\n{END_HIDDEN}" if hidden(cell) else text
         cell.metadata = nbformat.from_dict({k: cell.metadata[k] for k in ("nbgrader", "tags") if k in cell.metadata})
         cells.append(cell)
@@ -48,15 +49,17 @@ def assignment(source: Source) -> NotebookNode:
     return notebook
 
 
-def asserting(body: str, expected: str) -> str:
-    """A check that fails unless ``body`` prints ``expected``."""
+def asserting(body: str, expected: str, allowed: Tolerance = NORMAL) -> str:
+    """A check that fails unless ``body`` prints ``expected``; numbers are compared as numbers (compare.py)."""
     return "\n".join(
         [
             "import contextlib, io",
+            "from bnt.grading.compare import Tolerance, same",
             "printed = io.StringIO()",
             "with contextlib.redirect_stdout(printed):",
             indented(body),
-            f"assert printed.getvalue() == {expected!r}, 'unexpected output: ' + printed.getvalue()",
+            f"expected, allowed = {expected!r}, {allowed}",
+            "assert same(printed.getvalue(), expected, allowed), 'unexpected output: ' + printed.getvalue()",
         ]
     )
 

@@ -6,7 +6,9 @@ much memory or output at once, and stops at the first such cell (nbval would let
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import functools
 import os
 import sys
 import time
@@ -22,13 +24,14 @@ import zmq
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import KernelManager
 
-from bnt.grading.family import descendants, end_all, resident
-from bnt.grading.limits import MB_IN_BYTES, Limits
+from bnt.grading.compare import Tolerance, right_lines, same
+from bnt.grading.family import computed, descendants, end_all, resident
+from bnt.grading.limits import MB_IN_BYTES, PATIENCE, Limits
 
 BIGGEST_MESSAGE = 16 * MB_IN_BYTES
 SHARED_ENTRIES = 60  # sockets and the connection file need fewer than ten
 STARTUP_SECONDS = 60
-LAST_OUTPUT_SECONDS = 5  # for output that is still under way when a cell has ended
+LAST_OUTPUT_SECONDS = 5  # more, for output that is still under way when a cell has ended
 KEPT = 4000  # characters of a cell's output that go into the feedback
 
 
@@ -39,10 +42,13 @@ class Stopped(RuntimeError):
 class SandboxKernel(nbval.kernel.RunningKernel):
     """nbval's kernel, started by ``command`` and watched while it runs. Any trouble raises ``Stopped``."""
 
-    def __init__(self, command: list[str], environment: dict[str, str], shared: Path, limits: Limits) -> None:
-        self.limits, self.shared = limits, shared
+    def __init__(
+        self, command: list[str], environment: dict[str, str], shared: Path, limits: Limits, until: float
+    ) -> None:
+        self.limits, self.shared, self.until = limits, shared, until
         self.waiting: deque[dict[str, Any]] = deque()  # output messages read while waiting for a reply
         self.printed, self.checked, self.starting = 0, 0.0, True
+        self.allowed, self.before = limits.cell_seconds, 0.0  # computing time: of this cell, used before it
         self.deadline = time.monotonic() + STARTUP_SECONDS
         connection = str(shared / "k.json")
         context = zmq.Context()
@@ -87,7 +93,8 @@ class SandboxKernel(nbval.kernel.RunningKernel):
 
     def get_message(self, stream: str, timeout: float | None = None) -> dict[str, Any]:
         """The next message; nbval calls this for everything, so here the kernel is watched."""
-        until = min(self.deadline, time.monotonic() + (timeout or self.limits.cell_seconds))
+        last = LAST_OUTPUT_SECONDS if stream == "iopub" else 0
+        until = min(self.deadline + last, time.monotonic() + (timeout or self.limits.cell_seconds))
         channels = {"shell": self.kc.shell_channel, "iopub": self.kc.iopub_channel}
         poller = zmq.Poller()
         for channel in channels.values():
@@ -103,18 +110,25 @@ class SandboxKernel(nbval.kernel.RunningKernel):
             elif channels["shell"].socket in ready and stream == "shell":
                 return _read(channels["shell"])
             self.watch()
+            if time.monotonic() > self.until and not self.starting:
+                raise Stopped("not run")  # the time for the whole notebook is used up
             if time.monotonic() > until:
                 raise Empty if self.starting else Stopped("timeout")
 
     def execute_cell_input(self, cell_input: str, allow_stdin: bool | None = None) -> str:
         """Send one cell; its time and its output are counted from here."""
         self.printed = 0
-        self.deadline = time.monotonic() + self.seconds() + LAST_OUTPUT_SECONDS
+        self.before = self.computed()
+        self.deadline = time.monotonic() + PATIENCE * self.seconds()
         return str(super().execute_cell_input(cell_input, allow_stdin))
 
     def seconds(self) -> float:
-        """Wall time allowed to one cell."""
-        return self.limits.cell_seconds * (1 if self.limits.on("cell time") else 10)
+        """Computing time allowed to this cell."""
+        return self.allowed * (1 if self.limits.on("cell time") else 10)
+
+    def computed(self) -> float:
+        """Seconds that the kernel and what it started have computed."""
+        return computed(self.km.provisioner.process.pid)  # type: ignore[union-attr]
 
     def count(self, message: dict[str, Any]) -> None:
         """Add up what one cell prints, whatever it claims to belong to."""
@@ -130,14 +144,13 @@ class SandboxKernel(nbval.kernel.RunningKernel):
         self.checked = time.monotonic()
         if self.has_died():
             raise Stopped("died")
+        if not self.starting and self.computed() - self.before > self.seconds():
+            raise Stopped("timeout")
         if self.limits.on("memory") and self.memory() > self.limits.memory_mb * MB_IN_BYTES:
             raise Stopped("memory")
         if self.limits.on("disk"):
-            entries = [entry for entry in os.scandir(self.shared) if entry.name != "home"]
-            if (
-                len(entries) > SHARED_ENTRIES
-                or sum(e.stat(follow_symlinks=False).st_size for e in entries) > MB_IN_BYTES
-            ):
+            files, size = _weight(self.shared)
+            if files > SHARED_ENTRIES or size > MB_IN_BYTES:
                 raise Stopped("disk")
 
     def memory(self) -> int:
@@ -158,14 +171,32 @@ class SandboxKernel(nbval.kernel.RunningKernel):
         del self.km
 
 
+def _weight(folder: Path) -> tuple[int, int]:
+    """Number and size of all that lies below; a home folder is not counted, it has a limit where it is isolated."""
+    files = size = 0
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name != "home":
+                files += 1
+                with contextlib.suppress(OSError):
+                    size += entry.stat(follow_symlinks=False).st_size
+                if entry.is_dir(follow_symlinks=False):
+                    more = _weight(Path(entry.path))
+                    files, size = files + more[0], size + more[1]
+    return files, size
+
+
 class Guard:
     """The plugin: ``results`` maps cell id -> outcome and what the cell printed."""
 
-    def __init__(self, command: list[str], environment: dict[str, str], shared: Path, limits: Limits) -> None:
-        self.start = (command, environment, shared, limits)
+    def __init__(
+        self, command: list[str], environment: dict[str, str], shared: Path, limits: Limits, until: float
+    ) -> None:
+        self.start = (command, environment, shared, limits, until)
         self.limits = limits
         self.results: dict[str, dict[str, Any]] = {}
         self.outputs: dict[str, list[Any]] = {}
+        self.lines: dict[str, tuple[int, int]] = {}  # of checks that count line by line: right ones, all
         self.stopped_at: str | None = None
 
     def pytest_configure(self, config: pytest.Config) -> None:
@@ -185,12 +216,32 @@ class Guard:
                 "stderr",
             )  # a warning costs nothing; and comments such as NBVAL_SKIP in an answer (above) do nothing
 
+            item.comparison_traceback = []  # nbval would show the expected output here
+            item.compare_outputs = functools.partial(self.compare, item)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_call(self, item: Any) -> None:
+        """Set-up cells have a limit of their own."""
+        prepares = item.cell.metadata.bnt.role == "other"
+        item.parent.kernel.allowed = self.limits.setup_seconds if prepares else self.limits.cell_seconds
+
+    def compare(self, item: Any, own: list[Any], expected: list[Any]) -> bool:
+        """In nbval's place: numbers as numbers, within the tolerance of the check (compare.py)."""
+        rules = item.cell.metadata.bnt
+        tolerance = Tolerance(*rules.tolerance)
+        mine, theirs = printed(own), printed(expected)
+        if rules.lines == "each":
+            self.lines[item.cell.id] = right_lines(mine, theirs, tolerance)
+        return same(mine, theirs, tolerance)
+
     def pytest_runtest_makereport(self, item: Any, call: pytest.CallInfo[None]) -> None:
         if call.when == "teardown" or (call.when == "setup" and call.excinfo is None):
             return
         found = self.outcome(item, call.excinfo)
         if call.when == "setup":
             found = {"outcome": "no kernel", "stdout": "", "evalue": repr(call.excinfo and call.excinfo.value)}
+        if item.cell.id in self.lines:
+            found["lines"] = list(self.lines[item.cell.id])
         self.results[item.cell.id] = found
         self.outputs[item.cell.id] = item.test_outputs or []
         if self.results[item.cell.id]["outcome"] in STOPPED:
@@ -220,7 +271,16 @@ class Guard:
         return found
 
 
-STOPPED = ("timeout", "died", "memory", "disk", "flood", "garbled", "no kernel")
+STOPPED = ("timeout", "died", "memory", "disk", "flood", "garbled", "no kernel", "not run")
+
+
+def printed(outputs: list[Any]) -> str:
+    """What a cell printed, and the value that it ended with."""
+    return "".join(
+        str(out.get("text", "")) if out.get("name") == "stdout" else str(out.get("data", {}).get("text/plain", ""))
+        for out in outputs
+        if out.get("name") == "stdout" or out.output_type == "execute_result"
+    )
 
 
 def _read(channel: Any) -> dict[str, Any]:
@@ -237,12 +297,12 @@ def _null() -> Any:
 
 
 def run_notebook(
-    notebook: Path, command: list[str], environment: dict[str, str], shared: Path, limits: Limits
+    notebook: Path, command: list[str], environment: dict[str, str], shared: Path, limits: Limits, until: float
 ) -> Guard:
-    """Run one assembled notebook under nbval; the guard holds what came of every cell."""
-    guard = Guard(command, environment, shared, limits)
+    """Run one assembled notebook under nbval, at most ``until`` (monotonic seconds); what came of every cell."""
+    guard = Guard(command, environment, shared, limits, until)
     options = ["-q", "--color=no", "-c", os.devnull, "--rootdir", str(notebook.parent), "-p", "nbval.plugin", "--nbval"]
-    seconds = limits.cell_seconds * (1 if limits.on("cell time") else 10)
+    seconds = 10 * PATIENCE * max(limits.cell_seconds, limits.setup_seconds)  # the kernel has its own, shorter limits
     options += [f"--nbval-cell-timeout={seconds}", str(notebook)]
     for plugin in ("cacheprovider", "unraisableexception", "threadexception", "faulthandler"):
         options += ["-p", f"no:{plugin}"]  # not needed, and each costs time

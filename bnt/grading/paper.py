@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import copy
 import hashlib
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from bnt.grading.source import Source, blanked, hidden, nbgrader, own, role, solved
+from bnt.errors import FormatError
+from bnt.grading.source import Source, blanked, hidden, nbgrader, own, role, solved, tolerance
+from bnt.policy import imported_names
 
 REPLACED = 'raise RuntimeError("{}")'
 
@@ -21,13 +24,14 @@ def build_paper(source: Source, outputs: dict[str, list[Any]] | None = None) -> 
     Prose and self-checks are left out. With ``outputs`` (of the reference run, by cell id) checks hold them.
     """
     cells: list[dict[str, Any]] = []
+    seed = source.seed
     defined: dict[str, frozenset[str]] = {}
     for cell in source.cells():
-        if cell.cell_type != "code" or is_self_check(cell):
+        if cell.cell_type != "code" or is_self_check(cell) or own(cell).get("seed"):
             continue
         kind = role(cell)
         if kind == "answer":
-            defined[cell.id] = names_bound(solved(cell.source))
+            defined[cell.id] = reaching(source, names_bound(solved(cell.source)))
         kept = (outputs or {}).get(cell.id, []) if kind == "check" else []
         cells.append(
             {
@@ -37,18 +41,51 @@ def build_paper(source: Source, outputs: dict[str, list[Any]] | None = None) -> 
                 "points": nbgrader(cell).get("points"),
                 "hint": own(cell).get("hint", ""),
                 "answers": [name for name, bound in defined.items() if bound & names_read(cell.source)],
-                "source": solved(cell.source),
+                "lines": own(cell).get("lines", ""),
+                "tolerance": list(tolerance(cell)),
+                "source": with_number(solved(cell.source), seed) if hidden(cell) else solved(cell.source),
                 "blank": blanked(cell.source),
                 "outputs": [out for out in kept if out.get("name") != "stderr"],
             }
         )
     written = {cell.id: nbgrader(cell).points for cell in source.cells("written")}
+    cells.sort(key=lambda cell: cell["hidden"])  # nothing that a learner sees runs after a hidden input was drawn
     return {
         "cells": cells,
         "written": written,
         "allowed": [*source.allowed_imports, "bnt.exercise"],
-        "names": imported_names(source),
+        "names": imported_names(_trees(source)),
+        "protected": protected_names(source),
     }
+
+
+def reaching(source: Source, names: frozenset[str]) -> frozenset[str]:
+    """The names themselves and the functions of locked cells that use them: a check may ask by way of a function."""
+    functions = {
+        node.name: {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+        for cell in source.cells("other")
+        if cell.cell_type == "code" and not is_self_check(cell)
+        for node in ast.parse(_python_of(cell.source)).body
+        if isinstance(node, ast.FunctionDef)
+    }
+    while more := frozenset(name for name, read in functions.items() if read & names) - names:
+        names |= more
+    return names
+
+
+def with_number(text: str, seed: int | None) -> str:
+    """A hidden cell with the number in the place of the name ``seed``: no kernel holds that name."""
+    lines = [line.encode() for line in text.split("\n")]
+    places = [
+        (node.lineno - 1, node.col_offset)
+        for node in ast.walk(ast.parse(_python_of(text)))
+        if isinstance(node, ast.Name) and node.id == "seed"
+    ]
+    for row, column in sorted(places, reverse=True):
+        if not lines[row][column:].startswith(b"seed"):  # inside an f-string older Pythons do not say where
+            raise FormatError(f"a hidden cell reads the seed in a way that cannot be filled in: {text[:60]!r}")
+        lines[row] = lines[row][:column] + f"({seed})".encode() + lines[row][column + len("seed") :]
+    return b"\n".join(lines).decode()
 
 
 def names_bound(text: str) -> frozenset[str]:
@@ -72,21 +109,25 @@ def is_self_check(cell: NotebookNode) -> bool:
     return role(cell) == "other" and "attempt(" in cell.source
 
 
-def imported_names(source: Source) -> dict[str, str]:
-    """Names that locked cells import -> the dotted name behind each, such as ``np`` -> ``numpy``."""
-    names: dict[str, str] = {}
-    for cell in source.cells("other", "check"):
-        if cell.cell_type != "code":
+def protected_names(source: Source) -> list[str]:
+    """What no answer may bind anew: builtins and functions of locked cells, where checks or locked cells use them."""
+    locked, read, answers = set(dir(builtins)), set[str](), set[str]()
+    for cell in source.cells():
+        if cell.cell_type != "code" or is_self_check(cell):
             continue
-        for node in ast.walk(ast.parse(_python_of(cell.source))):
-            if isinstance(node, ast.Import):
-                for part in node.names:
-                    names[part.asname or part.name.split(".")[0]] = (
-                        part.name if part.asname else part.name.split(".")[0]
-                    )
-            elif isinstance(node, ast.ImportFrom):
-                names.update({part.asname or part.name: f"{node.module}.{part.name}" for part in node.names})
-    return names
+        if role(cell) == "answer":
+            answers |= names_bound(solved(cell.source)) | names_bound(blanked(cell.source))
+            continue
+        body = ast.parse(_python_of(cell.source)).body
+        read |= names_read(cell.source) - names_bound(cell.source)
+        if role(cell) == "other":
+            locked |= {node.name for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+            read |= {node.name for node in body if isinstance(node, ast.FunctionDef)}
+    return sorted((locked & read) - answers)
+
+
+def _trees(source: Source) -> list[ast.Module]:
+    return [ast.parse(_python_of(cell.source)) for cell in source.cells("other", "check") if cell.cell_type == "code"]
 
 
 def _python_of(text: str) -> str:
@@ -100,11 +141,22 @@ def assemble(
 ) -> NotebookNode:
     """The notebook to run: locked cells of the paper, the learner's answers, and a plain error in ``replaced`` cells.
 
-    Checks carry the expected outputs, and nbval compares only those. ``own_copy=False`` (attack suite) lets
+    Checks carry the expected outputs, and only those are compared. ``own_copy=False`` (attack suite) lets
     a submission bring its own checks.
     """
-    cells = []
+    cells, ids = [], {cell["id"] for cell in paper["cells"]}
+    added: dict[str, list[NotebookNode]] = {}
+    for key, text in answers.items():
+        if key.startswith("added:"):
+            _, number, before = key.split(":")
+            text = REPLACED.format(replaced[key]) if key in replaced else text
+            node = nbformat.v4.new_code_cell(text, id=f"added_{number}")
+            node.metadata.update(tags=["nbval-ignore-output"], bnt={"role": "answer", "lines": "", "tolerance": []})
+            added.setdefault(before if before in ids else "", []).append(node)
     for cell in paper["cells"]:
+        if cell["hidden"]:
+            cells += added.pop("", [])
+        cells += added.pop(cell["id"], [])
         text = cell["source"]
         if cell["role"] == "answer":
             text = answers.get(cell["id"], cell["blank"])
@@ -117,7 +169,9 @@ def assemble(
             node.outputs, node.execution_count = copy.deepcopy(nbformat.from_dict(cell["outputs"])), 1
         else:
             node.metadata["tags"] = ["nbval-ignore-output"]
+        node.metadata["bnt"] = {key: cell[key] for key in ("role", "lines", "tolerance")}
         cells.append(node)
+    cells += added.pop("", [])
     return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": {"name": "python3", "display_name": ""}})
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import builtins
 import re
 from typing import Any
 
 from bnt.exercise import NOT_ANSWERED
+from bnt.grading.compare import NORMAL, Tolerance, same
 from bnt.grading.limits import Limits
 from bnt.grading.source import STUB
 
@@ -18,13 +18,13 @@ NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|\b(?:nan|inf)\b"
 def stopped_reason(outcome: str, limits: Limits) -> str:
     """What stopped the kernel, with the limit that it broke."""
     return {
-        "timeout": f"it did not finish within {limits.cell_seconds:g} s: is there an endless loop?",
+        "timeout": f"it did not finish within {limits.cell_seconds:g} s (--cell-seconds): is there an endless loop?",
         "died": "the kernel died while it ran: it crashed, or the code ended the process",
-        "memory": f"it used more than {limits.memory_mb} MB of memory",
+        "memory": f"it used more than {limits.memory_mb} MB of memory (--memory-mb)",
         "disk": "it wrote more files than an answer may",
-        "flood": f"it printed more than {limits.output_kb} kB: is a print left in a loop?",
+        "flood": f"it printed more than {limits.output_kb} kB (--output-kb): is a print left in a loop?",
         "garbled": "its output could not be read: it interfered with the messages of the kernel",
-        "not run": f"it was not run: the {limits.total_seconds:g} s for the whole notebook were used up",
+        "not run": f"it was not run: the {limits.total_seconds:g} s of the notebook (--total-seconds) were used up",
         "no kernel": "the kernel could not be started; this is not your fault",
     }.get(outcome, "")
 
@@ -40,14 +40,30 @@ def reason(check: dict[str, Any], answers: list[dict[str, Any]], graded: dict[st
     for answer in answers:
         if blame := _blame(answer, graded, limits):
             return blame
+    if text := _set_up(graded, limits):
+        return text
     if text := stopped_reason(outcome, limits):
         return text
     if NOT_ANSWERED in found["stdout"]:
         return NOT_ANSWERED
     if outcome == "raised":
         return _raised(found, bool(check["hidden"]))
+    if check["hidden"]:  # one word for each kind of failure: what was printed may tell of the hidden inputs
+        part = f"; {found['lines'][0]} of {found['lines'][1]} lines are right" if "lines" in found else ""
+        return f"wrong on hidden inputs{part}"
     expected = "".join(out.get("text", "") for out in check["outputs"] if out.get("name") == "stdout")
-    return difference(found["stdout"], expected, bool(check["hidden"]))
+    return difference(found["stdout"], expected, Tolerance(*check["tolerance"]))
+
+
+def _set_up(graded: dict[str, Any], limits: Limits) -> str:
+    """When a locked cell was stopped, nothing after it can be right."""
+    for name in graded.get("prepares", ()):
+        outcome = graded["cells"].get(name, {}).get("outcome", "")
+        if outcome == "timeout":
+            return f"the set-up cell {name} took more than {limits.setup_seconds:g} s (--setup-seconds); not your fault"
+        if text := stopped_reason(outcome, limits):
+            return f"the set-up cell {name} was stopped: {text}"
+    return ""
 
 
 def _blame(answer: dict[str, Any], graded: dict[str, Any], limits: Limits) -> str:
@@ -69,23 +85,27 @@ def _blame(answer: dict[str, Any], graded: dict[str, Any], limits: Limits) -> st
 
 
 def _raised(found: dict[str, Any], hidden: bool) -> str:
+    if hidden:  # the class and the message of an error may tell of the hidden input
+        return "an error on hidden inputs"
     kind = found["ename"]
     if kind == "NotAllowed":
-        return "it imports what this exercise does not allow" + ("" if hidden else f": {found['evalue'][:300]}")
+        return f"it imports what this exercise does not allow: {found['evalue'][:300]}"
     if kind == "MemoryError":
         return "MemoryError: it used more memory than an answer may"
-    if hidden:  # the message of an error may quote the hidden input
-        return f"{kind if hasattr(builtins, kind) else 'an error'} on a hidden input"
     message = ADDRESS.sub("0x...", found["evalue"])
-    hint = " (cells that you added are not graded: define it in the answer cell)" if kind == "NameError" else ""
+    hint = (
+        " (of cells that you added, only imports, definitions and what your answers read are run)"
+        if kind == "NameError"
+        else ""
+    )
     return f"{kind}: {message[:500]}{hint}"
 
 
-def kind_of(expected: str, hidden: bool) -> str:
+def kind_of(expected: str) -> str:
     """What kind of thing a check prints, without its values: ``2 lines: 3 numbers; 3 numbers``."""
     lines = expected.strip("\n").split("\n")
     head = f"{len(lines)} line{'s' * (len(lines) != 1)} of text"
-    if hidden or len(lines) > 12:
+    if len(lines) > 12:
         return head
     return f"{head}: " + "; ".join(_kind_of_line(line) for line in lines)
 
@@ -97,19 +117,17 @@ def _kind_of_line(line: str) -> str:
     return " and ".join(parts) or "other signs"
 
 
-def difference(own: str, expected: str, hidden: bool) -> str:
+def difference(own: str, expected: str, tolerance: Tolerance = NORMAL) -> str:
     """How the learner's output differs from the expected one; counts and kinds only."""
     mine, theirs = own.rstrip("\n").split("\n"), expected.rstrip("\n").split("\n")
     if not own.strip():
-        return f"nothing was printed; expected {kind_of(expected, hidden)}"
+        return f"nothing was printed; expected {kind_of(expected)}"
     if set(theirs) <= set(mine) and len(mine) > len(theirs):
         return "your code prints lines of its own in the check: remove its print calls"
     if len(mine) != len(theirs):
-        return f"{len(mine)} lines were printed; expected {kind_of(expected, hidden)}"
-    wrong = [i for i, (a, b) in enumerate(zip(mine, theirs, strict=True)) if a != b]
+        return f"{len(mine)} lines were printed; expected {kind_of(expected)}"
+    wrong = [i for i, (a, b) in enumerate(zip(mine, theirs, strict=True)) if not same(a, b, tolerance)]
     text = f"{len(theirs) - len(wrong)} of {len(theirs)} lines are as expected" if len(theirs) > 1 else "a wrong value"
-    if hidden:
-        return f"{text} (hidden inputs)"
     first = wrong[0] if wrong else 0
     kinds = _kind_of_line(mine[first]), _kind_of_line(theirs[first])
     if kinds[0] != kinds[1]:

@@ -10,30 +10,46 @@ import json
 import os
 import re
 import threading
-from datetime import datetime
+import unicodedata
 from pathlib import Path
 from typing import Any
 
-from bnt.grading.limits import Limits
-from bnt.grading.pages import feedback_page, overview_page
+from bnt.grading.pages import feedback_page, overview_page, similarity_page
+from bnt.grading.similarity import Pair
 from bnt.grading.source import Source
 
 
 def write_all(
-    out: Path, source: Source, paper: dict[str, Any], rows: list[dict[str, Any]], *, notes: list[str], limits: Limits
+    out: Path,
+    source: Source,
+    papers: dict[str, dict[str, Any]],
+    rows: list[dict[str, Any]],
+    *,
+    notes: list[str],
+    class_notes: list[str],
+    wrong: dict[str, list[tuple[str, int]]],
+    alike: list[Pair],
+    books: dict[str, str],
 ) -> None:
-    """Write every report; pages of learners who are no longer there are removed."""
+    """Write every report; pages of learners who are no longer there are removed.
+
+    ``papers`` is by learner; ``wrong`` holds the commonest wrong outputs of each check; ``books`` the gradebooks.
+    ``class_notes`` are for the instructor alone.
+    """
     write_whole(out / "report.json", json.dumps(rows, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
     write_whole(out / "report.csv", "\ufeff" + as_csv(rows, notes))
     folder = out / "feedback"
     folder.mkdir(exist_ok=True)
-    pages = {page_name(row["learner"]): feedback_page(source, paper, row, notes) for row in rows}
+    pages = {page_name(r["learner"]): feedback_page(source, papers[r["learner"]], r, notes) for r in rows}
     for name, text in pages.items():
         write_whole(folder / name, text)
     for old in folder.glob("*.html"):
         if old.name not in pages:
             old.unlink()
-    write_whole(out / "index.html", overview_page(source, rows, notes, page_name))
+    for name, text in books.items():
+        write_whole(out / name, "\ufeff" + text)
+    write_whole(out / "similarity.html", similarity_page(source, alike, notes, page_name))
+    write_whole(out / "index.html", overview_page(source, rows, [*notes, *class_notes], wrong, page_name))
 
 
 def as_csv(rows: list[dict[str, Any]], notes: list[str]) -> str:
@@ -49,11 +65,21 @@ def as_csv(rows: list[dict[str, Any]], notes: list[str]) -> str:
     return text.getvalue()
 
 
+FORMULA = re.compile(r"(^|[;,\t\r\n])([\s\"']*)(?=[=+\-@|%])")
+
+
 def safe_cell(value: Any) -> Any:
-    """Text that a spreadsheet would run as a formula gets an apostrophe in front."""
-    if isinstance(value, str) and value.lstrip().startswith(("=", "+", "-", "@", "\t", "\r", "|", "%")):
-        return "'" + value
-    return value.replace("\x00", "") if isinstance(value, str) else value
+    """Text that a spreadsheet would run as a formula gets an apostrophe in front, after each separator as well.
+
+    Characters that spreadsheets drop in silence go first: with them gone, what follows may start with ``=``.
+    """
+    if not isinstance(value, str):
+        return value
+    text = "".join(c for c in value if c in "\t\n" or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn"))
+    text = text.lstrip("\t\n")
+    starts = text.lstrip().startswith(("=", "+", "-", "@", "|", "%"))
+    text = FORMULA.sub(lambda m: m[0] if m.start() == 0 else f"{m[1]}{m[2]}'", text)
+    return "'" + text if starts else text
 
 
 def page_name(learner: str) -> str:
@@ -62,13 +88,12 @@ def page_name(learner: str) -> str:
     return f"{plain}-{hashlib.sha256(learner.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}.html"
 
 
-def moment(seconds: float) -> str:
-    """Local date and time to the minute."""
-    return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
-
-
 def write_whole(path: Path, text: str) -> None:
     """Write a file so that a reader sees the old one or the new one, never a part."""
     part = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
-    part.write_bytes(text.encode("utf-8", "replace"))  # bytes: line ends as they are
-    os.replace(part, path)
+    try:
+        part.write_bytes(text.encode("utf-8", "replace"))  # bytes: line ends as they are
+        os.replace(part, path)
+    except OSError as error:  # a full disk names no file, and what was written of it would keep the disk full
+        part.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from None

@@ -22,6 +22,7 @@ from bnt.grading.limits import MB_IN_BYTES, Limits
 INSIDE = Path(__file__).with_name("inside.py")
 FIRST_UID, UIDS = 61184, 4336  # a range that systemd keeps for services without an account of their own
 HOME = "/home/learner"
+SOCKETS = "/sockets"  # not below a folder that a learner may write to
 ISOLATED = "isolated (bubblewrap)"
 REDUCED = "REDUCED: no bubblewrap"
 SETTINGS = {
@@ -64,7 +65,7 @@ def kernel_command(
     ``shared`` holds the sockets; ``warm`` is a home folder to start from; ``keep`` is a folder used as home itself,
     for the trusted reference run that fills it.
     """
-    rules = {**rules, "limits": _resource_limits(limits), "warm": str(warm) if warm else None}
+    rules = {**rules, "limits": _resource_limits(limits), "warm": str(warm) if warm else None, "walls": None}
     environment = {**SETTINGS, "PYTHONHASHSEED": str(rules["entropy"]), "PYTHONPATH": str(_package().parent)}
     if level(limits) == REDUCED:
         home = keep or shared / "home"
@@ -74,16 +75,45 @@ def kernel_command(
             environment["SYSTEMROOT"] = os.environ["SYSTEMROOT"]
         return [sys.executable, str(INSIDE)], {**environment, "BNT_RULES": json.dumps(rules)}
     uid = own_uid(slot)
+    rules["walls"] = {"folders": [HOME, "/tmp", "/dev"], "sockets": SOCKETS, "confined": limits.on("disk")}
     environment.update(_locations(HOME), BNT_RULES=json.dumps(rules))
     command = _bubblewrap(uid) + _mounts(limits, shared, warm, keep)
     for name, value in environment.items():
         command += ["--setenv", name, value]
-    command += ["--chdir", HOME, "--"]
+    command = [*_memory_scope(limits), *command, "--chdir", HOME, "--"]
     for path in (shared, keep):
         if path is not None and uid is not None:
             os.chown(path, uid, uid)
     command += [*_drop_to(uid), sys.executable, str(INSIDE)]
-    return command, {"PATH": os.environ.get("PATH", os.defpath)}
+    return command, {"PATH": os.environ.get("PATH", os.defpath), **_bus()}
+
+
+def _bus() -> dict[str, str]:
+    """Where systemd answers; bubblewrap passes none of it on."""
+    names = ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")
+    return {name: os.environ[name] for name in names if name in os.environ} if has_scopes() else {}
+
+
+@functools.cache
+def has_scopes() -> bool:
+    """True where systemd gives a kernel a control group of its own, whose memory limit counts everything."""
+    if shutil.which("systemd-run") is None:
+        return False
+    try:
+        probe = subprocess.run([*_scope(256), "true"], capture_output=True, stdin=subprocess.DEVNULL, timeout=10)
+    except subprocess.TimeoutExpired:
+        return False
+    return probe.returncode == 0
+
+
+def _scope(memory_mb: int) -> list[str]:
+    user = [] if own_uid(0) is not None else ["--user"]
+    limits = ["-p", f"MemoryMax={memory_mb}M", "-p", "MemorySwapMax=0"]
+    return ["systemd-run", *user, "--scope", "--quiet", "--collect", *limits, "--"]
+
+
+def _memory_scope(limits: Limits) -> list[str]:
+    return _scope(limits.memory_mb) if limits.on("memory") and has_scopes() else []
 
 
 def _locations(home: str) -> dict[str, str]:
@@ -130,10 +160,12 @@ def _mounts(limits: Limits, shared: Path, warm: Path | None, keep: Path | None) 
     mounts += ["--perms", "0755", "--dir", "/home"]
     mounts += ["--bind", str(keep), HOME] if keep else [*size, "--perms", "0777", "--tmpfs", HOME]
     for folder in _libraries():
-        mounts += [*_parents(folder, made), "--ro-bind", str(folder), str(folder)]
+        is_open = os.stat(folder).st_mode & 0o005 == 0o005  # else, as made under umask 077, its parts one by one
+        for part in [folder] if is_open else sorted(folder.iterdir()):
+            mounts += [*_parents(part, made), "--ro-bind", str(part), str(part)]
     if warm is not None:
         mounts += [*_parents(warm, made), "--ro-bind", str(warm), str(warm)]
-    return mounts + _parents(shared, made) + ["--bind", str(shared), str(shared)]
+    return [*mounts, "--bind", str(shared), SOCKETS, "--remount-ro", "/"]
 
 
 def _parents(path: Path, made: set[str]) -> list[str]:

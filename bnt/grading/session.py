@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import tempfile
@@ -11,11 +12,11 @@ from typing import Any
 
 import nbformat
 
+from bnt import policy
 from bnt.grading.family import work_folder
 from bnt.grading.limits import Limits
 from bnt.grading.nbval_guard import Guard, run_notebook
 from bnt.grading.paper import assemble, digests
-from bnt.grading.policy import mentions_chance, refusals
 from bnt.grading.sandbox import kernel_command
 
 TIMES_WITH_CHANCE = 3  # runs that must agree when an answer mentions randomness or time
@@ -24,7 +25,7 @@ TIMES_WITH_CHANCE = 3  # runs that must agree when an answer mentions randomness
 def run_reference(paper: dict[str, Any], limits: Limits, keep: Path) -> dict[str, Any]:
     """Execute the solved paper, ``keep`` as its home; outputs by cell id, or which cell failed and how."""
     answers = {cell["id"]: cell["source"] for cell in paper["cells"] if cell["role"] == "answer"}
-    refused = {name: why for name, text in answers.items() if (why := refusals(text, paper))}
+    refused = {name: why for name, text in answers.items() if (why := policy.refusals(text, paper))}
     if refused:
         return {"failed": [f"{name}: {why}" for name, why in refused.items()]}
     folder = work_folder()
@@ -39,6 +40,13 @@ def run_reference(paper: dict[str, Any], limits: Limits, keep: Path) -> dict[str
         return {"failed": failed} if failed or guard.stopped_at else {"outputs": guard.outputs}
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _plain(text: str) -> str:
+    try:
+        return policy.plain(text)
+    except policy.Refused:
+        return text
 
 
 def _make_readable(folder: Path) -> None:
@@ -56,9 +64,12 @@ def run_answers(paper: dict[str, Any], answers: dict[str, str], limits: Limits, 
     until = time.monotonic() + limits.total_seconds
     refused: dict[str, str] = {}
     if limits.on("syntax policy"):
-        refused = {name: why for name, text in answers.items() if (why := refusals(text, paper))}
+        refused = {name: why for name, text in answers.items() if (why := policy.refusals(text, paper))}
+    answers = {name: _plain(text) for name, text in answers.items()}
     replaced = dict.fromkeys(refused, "this answer was refused")
-    chance = limits.on("reruns") and any(mentions_chance(text) for name, text in answers.items() if name not in refused)
+    chance = limits.on("reruns") and any(
+        policy.mentions_chance(text) for name, text in answers.items() if name not in refused
+    )
     folder = work_folder()
     try:
         runs = [
@@ -70,9 +81,12 @@ def run_answers(paper: dict[str, Any], answers: dict[str, str], limits: Limits, 
     cells = runs[-1]
     for name in cells:
         seen = [run.get(name, cells[name])["outcome"] for run in runs]
-        if len(set(seen)) > 1:
+        if "not run" in seen:
+            cells[name] = {**cells[name], "outcome": "not run"}
+        elif len(set(seen)) > 1:
             cells[name] = {**cells[name], "outcome": "varies"}
-    return {"cells": cells, "refused": refused}
+    prepares = [cell["id"] for cell in paper["cells"] if cell["role"] == "other"]
+    return {"cells": cells, "refused": refused, "prepares": prepares}
 
 
 def _run_to_the_end(
@@ -87,16 +101,20 @@ def _run_to_the_end(
     entropy: int,
 ) -> dict[str, dict[str, Any]]:
     stopped: dict[str, dict[str, Any]] = {}
-    for _ in range(len(paper["cells"]) + 1):
+    known: dict[str, dict[str, Any]] = {}  # of earlier runs: what a later one, out of time, did not reach
+    keys = {f"added_{name.split(':')[1]}": name for name in answers if name.startswith("added:")}
+    for _ in range(len(paper["cells"]) + len(keys) + 1):
         guard = _run_once(
             paper,
             answers,
-            {**replaced, **{name: f"stopped: {found['outcome']}" for name, found in stopped.items()}},
+            {**replaced, **{keys.get(name, name): f"stopped: {found['outcome']}" for name, found in stopped.items()}},
             limits,
             folder,
             entropy=entropy,
+            until=until,
             warm=warm,
         )
+        known |= guard.results
         if guard.stopped_at is None or guard.stopped_at in stopped:
             break
         stopped[guard.stopped_at] = guard.results[guard.stopped_at]
@@ -105,7 +123,7 @@ def _run_to_the_end(
         if time.monotonic() > until:
             break
     never = {cell["id"]: {"outcome": "not run", "stdout": ""} for cell in paper["cells"]}
-    return {**never, **guard.results, **stopped}
+    return {**never, **known, **stopped}
 
 
 def _run_once(
@@ -116,9 +134,11 @@ def _run_once(
     folder: Path,
     *,
     entropy: int,
+    until: float = math.inf,
     warm: Path | None = None,
     keep: Path | None = None,
 ) -> Guard:
+    codes = {cell["id"] for cell in paper["cells"] if cell["role"] == "answer"}
     shared = Path(tempfile.mkdtemp(prefix="k", dir=folder))
     private = Path(tempfile.mkdtemp(prefix="n", dir=folder))
     notebook = private / "paper.ipynb"
@@ -126,13 +146,15 @@ def _run_once(
     rules = {
         "allowed": paper["allowed"] if limits.on("import hook") else None,
         "answers": digests(
-            {c["id"]: answers[c["id"]] for c in paper["cells"] if c["role"] == "answer" and c["id"] in answers}
+            {name: text for name, text in answers.items() if name in codes or name.startswith("added:")}
         ),
         "entropy": entropy,
+        "locked": [*paper["names"], *paper["protected"]],
+        "policy": policy.__file__,
     }
     command, environment = kernel_command(limits, shared, slot=os.getpid(), rules=rules, warm=warm, keep=keep)
     try:
-        return run_notebook(notebook, command, environment, shared, limits)
+        return run_notebook(notebook, command, environment, shared, limits, until)
     finally:
         shutil.rmtree(shared, ignore_errors=True)
         shutil.rmtree(private, ignore_errors=True)

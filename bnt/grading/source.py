@@ -22,6 +22,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from bnt.errors import FormatError
+from bnt.grading.compare import Tolerance
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 STUB = 'raise NotImplementedError("not answered yet")'
@@ -82,7 +83,7 @@ def nbgrader(cell: NotebookNode) -> NotebookNode:
 
 
 def own(cell: NotebookNode) -> NotebookNode:
-    """The cell's ``bnt`` metadata: hidden, seed, hint (empty when it has none)."""
+    """The cell's ``bnt`` metadata: hidden, seed, hint, lines, tolerance, property (empty when it has none)."""
     return cell.metadata.get("bnt", NotebookNode())
 
 
@@ -92,6 +93,16 @@ def role(cell: NotebookNode) -> str:
     if marks.get("solution"):
         return "written" if marks.get("grade") else "answer"
     return "check" if marks.get("grade") else "other"
+
+
+def tolerance(cell: NotebookNode) -> Tolerance:
+    """How far numbers of a check may be off: ``bnt.tolerance`` of the cell, else the normal one."""
+    return Tolerance(**own(cell).get("tolerance", {}))
+
+
+def is_property(cell: NotebookNode) -> bool:
+    """True for a check that prints a quantity which it measured on the answer, the same for every seed."""
+    return bool(own(cell).get("property"))
 
 
 def hidden(cell: NotebookNode) -> bool:
@@ -230,9 +241,25 @@ def _validate_cell(cell: NotebookNode) -> None:
     points = marks.get("points")
     if isinstance(points, bool) or not isinstance(points, (int, float)) or not points > 0:
         raise FormatError(f"cell {cell.id}: a graded cell needs points above 0, not {points!r}")
+    _validate_comparison(cell)
     if kind == "check" and cell.cell_type != "code":
         raise FormatError(f"cell {cell.id}: a check must be a code cell")
     if kind == "check" and not marks.get("locked"):
         raise FormatError(f"cell {cell.id}: a check must be locked (nbgrader locked: true)")
     if kind == "written" and hidden(cell):
         raise FormatError(f"cell {cell.id}: a written answer cannot be hidden")
+
+
+def _validate_comparison(cell: NotebookNode) -> None:
+    marks = own(cell)
+    given = marks.get("tolerance", {})
+    number = (
+        {k: v for k, v in given.items() if isinstance(v, (int, float)) and v >= 0} if hasattr(given, "items") else {}
+    )
+    if number != given or not set(number) <= {"relative", "absolute"}:
+        raise FormatError(
+            f'cell {cell.id}: bnt.tolerance names numbers that are not negative, such as {{"relative": 1e-6, '
+            f'"absolute": 1e-9}}, not {given!r}'
+        )
+    if marks.get("lines", "each") != "each":
+        raise FormatError(f'cell {cell.id}: bnt.lines is "each" (every line earns its part) or left out')

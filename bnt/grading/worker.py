@@ -32,7 +32,8 @@ def perform(job: dict[str, Any], paper: dict[str, Any]) -> dict[str, Any]:
     limits = Limits.from_json(job["limits"])
     if job["do"] == "reference":
         return run_reference(job["paper"], limits, Path(job["home"]))
-    return run_answers(paper, job["answers"], limits, Path(job["home"]))
+    cells = [cell for cell in paper["cells"] if cell["role"] != "check" or cell["id"] in job["checks"]]
+    return run_answers({**paper, "cells": cells}, job["answers"], limits, Path(job["home"]))
 
 
 def _in_child(job: dict[str, Any], paper: dict[str, Any], pipe: int) -> None:

@@ -89,7 +89,7 @@ for _ in range(4):
         block = bytearray(600 << 20)
         for i in range(0, len(block), 4096):
             block[i] = 1
-        Event().wait(4)
+        Event().wait(8)  # waiting is allowed longer than computing, and not for ever
         os._exit(0)
 Event().wait(5)
 return True
@@ -107,7 +107,7 @@ return sum(sizes) == 64 << 20
 SOCKET_FOLDER = """
 import os
 from threading import Event
-folder = os.path.dirname(next(a for a in open("/proc/self/cmdline").read().split("\\0") if a.endswith("k.json")))
+folder = "/sockets"
 for i in range(200):
     open(f"{folder}/junk{i}", "w").close()
 Event().wait(2)
@@ -174,11 +174,11 @@ return False
 
 SLOW = """from threading import Event
 def double(x):
-    Event().wait(4)
+    Event().wait(8)  # waiting is allowed longer than computing, and not for ever
     return 2 * np.asarray(x)"""
 STUBBORN = """from threading import Event
 def double(x):
-    for _ in range(400):
+    for _ in range(800):
         try:
             Event().wait(0.01)
         except BaseException:
@@ -187,21 +187,21 @@ def double(x):
 
 ATTACKS = [
     # answers that are merely wrong, missing or odd
-    Attack("wrong function", "def double(x):\n    return x", reason="0 of 1|a wrong value"),
-    Attack("raises", "def double(x):\n    raise ValueError(str(x))", reason="^ValueError on a hidden input$"),
-    Attack("own error class", "class E(Exception): pass\ndef double(x):\n    raise E(str(x))", reason="^an error on a"),
-    Attack("syntax error", "def double(x:", reason="SyntaxError"),
+    Attack("wrong function", "def double(x):\n    return x", reason="wrong on hidden inputs"),
+    Attack("raises", "def double(x):\n    raise ValueError(str(x))", reason="^an error on hidden inputs$"),
+    Attack("own error class", "class E(Exception): pass\ndef double(x):\n    raise E(str(x))", reason="an error"),
+    Attack("syntax error", "def double(x:", reason="is not Python"),
     Attack("deleted answer", change=drop("double"), reason="missing"),
     Attack("deleted checks", change=drop("check-double", "setup"), score=5, reason="as expected"),
     Attack("duplicate ids", change=twice, reason="several different cells"),
     Attack("nbval markers", "# NBVAL_SKIP\n# NBVAL_RAISES_EXCEPTION\n" + DOUBLE, score=5, reason="as expected"),
-    Attack("skip tag", "# NBVAL_IGNORE_OUTPUT\ndef double(x):\n    return x", reason="wrong value"),
+    Attack("skip tag", "# NBVAL_IGNORE_OUTPUT\ndef double(x):\n    return x", reason="wrong on hidden"),
     Attack("prints passed", "print('passed')\ndef double(x):\n    print('passed')", reason="expected|wrong"),
-    Attack("silences print", DOUBLE + "\nprint = lambda *a: None", score=0, reason="nothing was printed"),
-    Attack("replaces numpy's rounding", DOUBLE + "\nnp.round = lambda *a: 'passed'", score=3, reason="as expected"),
+    Attack("silences print", DOUBLE + "\nprint = lambda *a: None", score=5, reason="as expected"),
+    Attack("replaces numpy's rounding", DOUBLE + "\nnp.round = lambda *a: 'passed'", reason="changes numpy.round"),
     Attack("fixes the generator", "one = np.random.default_rng(1)\nnp.random.default_rng = lambda s: one\n" + DOUBLE,
-           score=1, reason="wrong value"),
-    Attack("recursion", "def double(x):\n    return double(x)", reason="RecursionError|did not finish"),
+           reason="changes numpy.random.default_rng"),
+    Attack("recursion", "def double(x):\n    return double(x)", reason="an error on hidden inputs|did not finish"),
     # files that are no notebooks
     Attack("not JSON", change=raw(b'{"cells": ['), score=0, reason="not JSON"),
     Attack("deep JSON", change=raw(b"[" * 100_000), score=0, reason="not JSON"),
@@ -213,10 +213,10 @@ ATTACKS = [
     Attack("enormous cell", DOUBLE + "\n#" + "x" * 150_000, reason="characters", defence=("syntax policy",)),
     Attack("nested source", DOUBLE + "\ny = " + "-" * 30_000 + "1", reason="nested|Error"),
     Attack("lone surrogate", DOUBLE + "\ny = '\ud800'", reason="not valid text"),
-    Attack("null byte", DOUBLE + "\0", reason="null bytes|SyntaxError|ValueError"),
+    Attack("null byte", DOUBLE + "\0", reason="not valid text|null bytes"),
     # checks of one's own
     Attack("own checks", "def double(x):\n    return 0 * x",
-           change=edit("check-double", source='print("double", np.array([2, 4]))'), reason="wrong value",
+           change=edit("check-double", source='print("double", np.array([2, 4]))'), reason="wrong on hidden",
            defence=("own copy",), wins=3),
     # what bnt itself can do
     Attack("imports bnt's inference", belief=belief_by("FactorGraph", "Factor", "exact_marginals",
@@ -224,15 +224,32 @@ ATTACKS = [
     Attack("uses bnt through the set-up cell", belief=belief_by(*OWN), score=3, defence=("syntax policy",)),
     Attack("names it by halves", belief=belief_by(*OWN[:2], "getattr(bnt, 'exact_' + 'marginals')"), score=3,
            defence=("syntax policy",)),
-    Attack("__import__", belief=belief_by(*OWN[:2], "__import__('bnt.exact').exact.exact_marginals"), score=3,
+    Attack("__import__", belief=belief_by(*OWN[:2],
+           "__import__('bnt.inference.exact').inference.exact.exact_marginals"), score=3,
            behind=("syntax policy",), defence=("import hook",)),
-    Attack("importlib", belief=belief_by(*OWN[:2], "import_module('bnt.exact').exact_marginals",
+    Attack("importlib", belief=belief_by(*OWN[:2], "import_module('bnt.inference.exact').exact_marginals",
            "import importlib as i; import_module = i.import_module"), score=3, behind=("syntax policy",),
            defence=("import hook",)),
-    Attack("import in a string", belief="exec('from bnt.exact import exact_marginals as f')\n"
+    Attack("import in a string", belief="exec('from bnt.inference.exact import exact_marginals as f')\n"
            + belief_by(*OWN[:2], "f"), score=3, behind=("syntax policy",), defence=("import hook",)),
     Attack("wide letters", evil("return eval('1') == 1").replace("eval", "ｅval"), reason="refused", defence=PYTHON),
-    Attack("magic", "%time x = 1\n" + DOUBLE, reason="uses get_ipython", defence=("syntax policy",)),
+    Attack("harmless magic", "%time x = 1\n" + DOUBLE, score=5, reason="as expected"),
+    Attack("magic", "%run -i /proc/self/environ\n" + DOUBLE, reason="is refused"),
+    Attack("automagic", "time exec('x = 1')\n" + DOUBLE, reason="is not Python"),
+    Attack("numpy runs text", DOUBLE + "\nnp.testing.measure('import bnt')", reason="`numpy.testing.measure` may not"),
+    Attack("numpy's private parts", DOUBLE + "\ng = np._core.numeric.operator.attrgetter", reason="uses ._core"),
+    Attack("a module's private import", "from collections import _sys\n" + DOUBLE, reason="uses ._sys"),
+    Attack("fields of a format", DOUBLE + "\ny = '{0.real.__class__}'.format(1)", reason="inside .format"),
+    Attack("always equal", "class E(list):\n    def __eq__(self, o):\n        return True\n" + DOUBLE,
+           reason="defines __eq__"),
+    Attack("a type made by hand", "E = type('E', (list,), {'__eq__': None})\n" + DOUBLE, reason="uses type other than"),
+    Attack("an array of its own", "class E(np.ndarray):\n    pass\n" + DOUBLE, reason="a class of its own"),
+    Attack("earlier cells", "def double(x):\n    return In[-1]", reason="uses In"),
+    Attack("a thousand magics", "%x\n" * 15_000, reason="`%x` is refused"),
+    Attack("input by error class", "E = [ValueError, KeyError]\ndef double(x):\n    if len(x) == 6:\n"
+           "        raise E[int(x[0]) % 2]\n    return 2 * np.asarray(x)", score=3, reason="an error on hidden inputs"),
+    Attack("input by line count", "def double(x):\n    print('x\\n' * int(x[0]), end='')\n    return 2 * np.asarray(x)",
+           reason="wrong on hidden inputs|remove its print"),
     Attack("frames", evil("try:\n    1 / 0\nexcept Exception as e:\n    f = e.__traceback__.tb_frame\nreturn f.f_back"),
            reason="refused", defence=("syntax policy",)),
     Attack("module through numpy", evil("return np.ctypeslib.ctypes.sizeof"), reason="refused",
@@ -241,7 +258,7 @@ ATTACKS = [
     Attack("slow", SLOW, reason="did not finish within 2 s", defence=("cell time",)),
     Attack("cannot be interrupted", STUBBORN, reason="did not finish", defence=("cell time",)),
     Attack("exit", "exit()\n" + DOUBLE, reason="refused: it uses exit"),
-    Attack("ends the process", "import os\nos._exit(0)", reason="refused: it imports os", defence=PYTHON, wins=None,
+    Attack("ends the process", "import os\nos._exit(0)", reason="`os` may not be imported", defence=PYTHON, wins=None,
            damage="the kernel died"),
     Attack("crashes", "import ctypes\nctypes.string_at(0)", reason="refused", defence=PYTHON, wins=None,
            damage="the kernel died"),
@@ -279,5 +296,5 @@ ATTACKS = [
     Attack("torn messages", evil(FORGE.format(messages="[('status', {}), ('stream', {}), ('error', {}), (3, {})]")),
            reason="refused", behind=PYTHON),
     Attack("reads the seed", "def double(x):\n    print(seed)\n    return 2 * np.asarray(x)", score=2,
-           reason="remove its print|lines were printed|expected"),
+           reason="NameError|an error on hidden inputs"),
 ]  # fmt: skip

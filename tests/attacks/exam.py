@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from bnt.grading.author import answer, check, locked, prose, seed, write_source
-from bnt.grading.release import exercise
 from bnt.grading.source import Source, read_source
+from bnt.grading.versions import exercise
 
 DOUBLE = "def double(x):\n    return 2 * np.asarray(x)"
 BELIEF = "def belief(psi):\n    joint = np.asarray(psi, dtype=float)\n    return joint.sum(axis=1) / joint.sum()"

@@ -1,24 +1,33 @@
-"""Browser tests need Playwright and the system's chromium; without them they are skipped, and say so."""
+"""Browser tests need the dev extra (playwright), and are skipped where the system has no chromium."""
+
+from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
-pytest.importorskip("playwright", reason="browser tests need the dev extra (playwright)")
+from tests.browser.lab import serve
 
-from playwright.sync_api import Browser
+COURSE = Path(__file__).resolve().parents[2] / "course"
 
-from tests.browser import lab
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """JupyterLab over a copy of the course: running a lesson must not touch the repository."""
+    copy = tmp_path_factory.mktemp("lab") / "course"
+    shutil.copytree(COURSE, copy, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    with serve(copy) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    if lab.CHROMIUM is None:
-        pytest.skip("browser tests need chromium, for example `apt-get install chromium`")
-    with lab.browser() as running:
-        yield running
+def axe() -> str:
+    """The source of axe-core, out of a package of the dev extra."""
+    return files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
 
 
 @pytest.fixture

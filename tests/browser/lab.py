@@ -6,6 +6,8 @@ with serve(folder) as url, browser() as chromium:
     notebook.move(control)
 """
 
+from __future__ import annotations
+
 import json
 import os
 import shutil
@@ -15,15 +17,19 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+if TYPE_CHECKING:  # of the dev extra; plain pytest collects this folder without it
+    from nbformat import NotebookNode
+    from playwright.sync_api import Browser, Locator, Page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-CONTROLS = [".noUi-handle", ".widget-dropdown select", ".widget-toggle-buttons", ".widget-checkbox input"]
+CONTROLS = [".bnt-slider input", ".bnt-choices"]  # ours, and those of ipywidgets:
+CONTROLS += [".noUi-handle", ".widget-dropdown select", ".widget-toggle-buttons", ".widget-checkbox input"]
 RUN_SECONDS = 300  # a whole lesson, on a busy machine
 CHANGE_SECONDS = 60  # from a key press to the last picture it causes
 
@@ -71,7 +77,8 @@ SHUT_DOWN = "() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown
 # What a learner sees in the outputs: pictures with their alt texts, and words, but not the controls.
 SEEN = """() => [...document.querySelectorAll(".jp-Notebook .jp-OutputArea-output")].flatMap(area => {
     const copy = area.cloneNode(true);
-    copy.querySelectorAll(".widget-slider, .widget-dropdown, .widget-toggle-buttons").forEach(node => node.remove());
+    const controls = ".bnt-controls, .widget-slider, .widget-dropdown, .widget-toggle-buttons";
+    copy.querySelectorAll(controls).forEach(node => node.remove());
     const pictures = [...copy.querySelectorAll("img")].map(img => img.alt + img.src);
     const drawings = [...copy.querySelectorAll("svg")].map(svg => svg.outerHTML);
     return [copy.textContent, ...pictures, ...drawings];
@@ -85,13 +92,17 @@ CONTENT_END = """() => {
 
 
 @contextmanager
-def serve(folder: Path) -> Iterator[str]:
-    """JupyterLab over `folder` with settings of its own; yields its address, ends it afterwards."""
+def serve(folder: Path, *, dark: bool = False, home: Path | None = None, app: str = "jupyterlab") -> Iterator[str]:
+    """JupyterLab (or ``app="notebook"``) over `folder`; yields its address, ends it afterwards.
+
+    home: where the user's settings and data are, what notebooks are trusted among them; None: a new place each time.
+    """
+    settings = SETTINGS | ({"apputils-extension/themes": {"theme": "JupyterLab Dark"}} if dark else {})
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    with TemporaryDirectory(prefix="bnt-lab-") as own:
-        for name, values in SETTINGS.items():
+    with nullcontext(home) if home else TemporaryDirectory(prefix="bnt-lab-") as own:
+        for name, values in settings.items():
             path = Path(own, "settings", "@jupyterlab", f"{name}.jupyterlab-settings")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(values))
@@ -103,14 +114,15 @@ def serve(folder: Path) -> Iterator[str]:
             "JUPYTER_RUNTIME_DIR": f"{own}/runtime",
             "IPYTHONDIR": f"{own}/ipython",
         }
-        command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", "--allow-root"]
+        command = [sys.executable, "-m", app, "--no-browser", "--ip=127.0.0.1", "--allow-root"]
         command += [f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}"]
         command += [
             "--IdentityProvider.token=",
             "--ServerApp.password=",
             "--ServerApp.disable_check_xsrf=True",
         ]
-        command += ["--LabApp.expose_app_in_browser=True", "--LabApp.extension_manager=readonly"]
+        name = {"jupyterlab": "LabApp", "notebook": "JupyterNotebookApp"}[app]
+        command += [f"--{name}.expose_app_in_browser=True", f"--{name}.extension_manager=readonly"]
         log = Path(own, "log")
         with log.open("w") as stream:
             server = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream)
@@ -142,6 +154,8 @@ def _await_answer(url: str, server: subprocess.Popen, log: Path) -> None:
 @contextmanager
 def browser() -> Iterator[Browser]:
     """The system's Chromium, headless."""
+    from playwright.sync_api import sync_playwright
+
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield chromium
@@ -155,7 +169,7 @@ class Notebook:
     page: Page
 
     @classmethod
-    def open(cls, chromium: Browser, url: str, name: str, width: int = 1200, height: int = 900) -> "Notebook":
+    def open(cls, chromium: Browser, url: str, name: str, width: int = 1200, height: int = 900) -> Notebook:
         page = chromium.new_page(viewport={"width": width, "height": height})
         page.set_default_timeout(CHANGE_SECONDS * 1000)
         workspace = f"{Path(name).stem}-{time.monotonic_ns()}"
@@ -197,6 +211,7 @@ class Notebook:
 
     def move(self, control: Locator) -> None:
         """Change a control, a slider by keyboard; AssertionError unless both it and an output change."""
+        self.rest()  # an output that is still being drawn takes its controls along
         control.scroll_into_view_if_needed()
         seen, state = self.rest(), _state(control)
         for key in ("ArrowRight", "ArrowLeft"):  # a slider at its end moves only the other way
@@ -233,6 +248,7 @@ class Notebook:
 
 # What tells one state of a control from another: of a slider's handle, dropdown, toggle buttons, checkbox.
 STATE = """node => node.getAttribute("aria-valuetext") ?? node.querySelector(".mod-active")?.innerText
+    ?? node.querySelector("input:checked")?.getAttribute("aria-label")
     ?? (node.type === "checkbox" ? String(node.checked) : node.value)"""
 
 
@@ -245,9 +261,52 @@ def _change(control: Locator, key: str) -> None:
     if tag == "SELECT":  # not by keyboard: the notebook's command mode takes the arrow keys first
         chosen = control.evaluate("node => node.selectedIndex")
         control.select_option(index=0 if chosen else 1)
-    elif tag == "INPUT":
+    elif control.locator(".bnt-choice").count():
+        control.locator("input:checked").press(key)  # where Tab leads, and what the lessons say to press
+    elif tag == "INPUT" and control.get_attribute("type") == "checkbox":
         control.press("Space")
     elif control.locator("button").count():
         control.locator("button:not(.mod-active)").first.press("Enter")
     else:
         control.press(key)
+
+
+# What axe-core finds in parts of a page: rule, impact, and the first place, of all that is serious or worse.
+AXE = """async (inside) => {
+    const found = await axe.run({ include: inside.map((one) => [one]) }, { resultTypes: ["violations"] });
+    const grave = found.violations.filter((v) => ["serious", "critical"].includes(v.impact));
+    const first = ({ nodes: [node] }) => `${node.html.slice(0, 200)} ${node.failureSummary}`;
+    return grave.map((v) => `${v.id} (${v.impact}), ${v.nodes.length} times: ${first(v)}`);
+}"""
+
+
+def serious(page: Page, axe: str, inside: list[str]) -> list[str]:
+    """Serious and critical violations that axe-core (its source) finds in the elements of these selectors."""
+    page.evaluate(axe)
+    present = [selector for selector in inside if page.locator(selector).count()]
+    return list(page.evaluate(AXE, present))
+
+
+TOO_WIDE = "() => [...document.querySelectorAll('.bnt-live')].some(e => e.scrollWidth > e.clientWidth + 1)"
+
+
+@contextmanager
+def on_a_phone(chromium: Browser, notebook: NotebookNode, path: Path, *, dark: bool) -> Iterator[Page]:
+    """The notebook, executed and written to ``path`` as HTML, on a narrow screen without a network or a kernel.
+
+    In the end nothing may be wider than the screen, and no script may have failed.
+    """
+    from nbclient import NotebookClient
+    from nbconvert import HTMLExporter
+
+    NotebookClient(notebook, kernel_name="python3").execute()
+    path.write_text(HTMLExporter(theme="dark" if dark else "light").from_notebook_node(notebook)[0])
+    context = chromium.new_context(viewport={"width": 390, "height": 800}, offline=True)
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(path.as_uri(), wait_until="domcontentloaded")
+    yield page
+    assert not page.evaluate(TOO_WIDE), "wider than a phone"
+    assert errors == []
+    context.close()

@@ -1,27 +1,21 @@
 """Each lesson in a real JupyterLab page: it opens, runs to its end, and every control moves by keyboard."""
 
-import shutil
-from collections.abc import Iterator
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser
 
-from tests.browser.lab import Notebook, serve
+from tests.browser.conftest import COURSE
+from tests.browser.lab import Notebook
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.slow
 
-COURSE = Path(__file__).resolve().parents[2] / "course"
 LESSONS = sorted(path.name for path in COURSE.glob("*.ipynb"))
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """JupyterLab over a copy of the course: running a lesson must not touch the repository."""
-    copy = tmp_path_factory.mktemp("lab") / "course"
-    shutil.copytree(COURSE, copy, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
-    with serve(copy) as address:
-        yield address
 
 
 @pytest.mark.parametrize("lesson", LESSONS)

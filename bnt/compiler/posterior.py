@@ -1,0 +1,105 @@
+"""The same question put to a compiled transformer: its answer, held against what it computes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from functools import partial
+
+from bnt.compiler.compile import Construction, compile_graph
+from bnt.compiler.model import reference
+from bnt.errors import TooLargeError, UnsupportedModelError
+from bnt.graph.beliefs import Beliefs
+from bnt.graph.evidence import EvidenceLike, parse_evidence
+from bnt.graph.factor_graph import FactorGraph
+from bnt.graph.pgmpy_bridge import as_graph
+from bnt.inference.exact import exact_marginals
+from bnt.inference.posterior import Asked, Mode, Posterior, by_propagation, exact_status
+from bnt.transformer.forward import forward
+
+AGREEMENT = 1e-9  # largest difference, in probability, between a transformer and what it computes
+ASKED_AS = {  # in a record, so that the same construction is asked again
+    "junction-tree": "junction-tree",
+    "tree-reweighted": "tree-reweighted transformer",
+    "mean-field": "mean-field transformer",
+    "rotary": "rotary transformer",
+}
+MOST_LAYERS = 100  # of a transformer whose belief propagation keeps changing
+
+
+class DisagreementError(UnsupportedModelError):
+    """A transformer's floored logarithm shows in its answer."""
+
+
+def transformer_posterior(
+    graph: FactorGraph,
+    evidence: EvidenceLike = None,
+    query: Iterable[str] | None = None,
+    *,
+    mode: Mode = "sum",
+    construction: Construction = "auto",
+) -> Posterior:
+    """The question of ``bnt.posterior``, answered by the compiled transformer of this graph and evidence.
+
+    As many layers as belief propagation needs rounds, at most MOST_LAYERS; its status is that of belief propagation
+    after as many rounds. construction "junction-tree": exact on loops, too. Raises as ``compile_graph``, and
+    DisagreementError where the answer is off by more than AGREEMENT.
+    """
+    graph = as_graph(graph)
+    asked = tuple(graph.index if query is None else dict.fromkeys(query))
+    name = ASKED_AS.get(construction, "transformer")
+    question = Asked(graph, parse_evidence(graph, evidence), name, whole=query is None)
+    if construction == "junction-tree":
+        model = compile_graph(graph, evidence, construction=construction, mode=mode)
+        beliefs = model.beliefs(forward(model.tokens, model.weights, keep="last"))
+        with suppress(TooLargeError):
+            _agree(beliefs, exact_marginals(graph, evidence).beliefs, model.construction)
+        worth = partial(exact_status, graph, question.evidence, mode)
+        return Posterior(asked, beliefs, _called(model.construction), mode, worth, None, model.rounds, asked=question)
+    bp = reference(construction, graph, evidence, mode)
+    rounds = min(bp.rounds, MOST_LAYERS)
+    model = compile_graph(graph, evidence, construction=construction, mode=mode, rounds=rounds)
+    beliefs = model.beliefs(forward(model.tokens, model.weights, keep="last"))
+    if rounds < bp.rounds:
+        bp = model.reference(keep_history=False)
+    _agree(beliefs, bp.beliefs, model.construction)
+    same = by_propagation(bp, asked)
+    best = _unique_best(beliefs) if mode == "max" else None
+    return Posterior(
+        asked,
+        beliefs,
+        _called(model.construction),
+        mode,
+        same.worth,
+        bp.converged,
+        rounds,
+        None,
+        best,
+        None,
+        bp.support,
+        question,
+    )
+
+
+def _called(construction: str) -> str:
+    return f"transformer, {construction} construction"
+
+
+def _agree(beliefs: Beliefs, reference: Beliefs, construction: str) -> None:
+    difference = beliefs.distance(reference)
+    if not difference <= AGREEMENT:
+        raise DisagreementError(
+            f"{_called(construction)}: off by {difference:.2g}, "
+            "beyond its floored logarithm; use method 'bp' or 'exact'"
+        )
+
+
+def _unique_best(beliefs: Beliefs) -> dict[str, str] | None:
+    """The best state of every variable by its max-marginals: an assignment, if no variable has two best states."""
+    best = {}
+    for name in beliefs:
+        ranked = sorted(beliefs[name].items(), key=lambda pair: -pair[1])
+        if len(ranked) > 1 and ranked[0][1] - ranked[1][1] <= AGREEMENT:
+            return None
+        best[name] = ranked[0][0]
+    return best

@@ -1,0 +1,8 @@
+"""What a model is: variables, factors, evidence, beliefs; networks read from files or taken from pgmpy.
+
+Equation: p(x) is proportional to the product over factors f of psi_f(x_f).
+Read first: factor_graph.py, then evidence.py; flat.py is the same graph as the arrays that kernels read;
+arrays.py checks large graphs given as arrays; networks.py has the built-in ones.
+slice_evidence in kernels/solve.py is the fast twin of absorb: change both.
+May import: the flat files below all rooms.
+"""

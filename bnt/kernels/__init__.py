@@ -1,0 +1,9 @@
+"""Compiled message passing on flat arrays; nothing here knows a name.
+
+Equation: mu_{f->v}(x_v) = sum over x_f with x_v of psi_f(x_f) prod_{u != v} nu_{u->f}(x_u).
+Read first: equations.py (one round in logarithms), then solve.py (a whole run in one call). jit.py alone imports numba.
+When a run stops: options.py, and plan() in solve.py. schedules.py is in logarithms; its faster twins are tables.py,
+pairwise.py and one_by_one.py.
+The same rule for runs in logarithms: in_logs of inference/belief_propagation.py; the default tolerance is run_bp's.
+May import: graph, and the flat files below all rooms.
+"""

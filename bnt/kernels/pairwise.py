@@ -1,0 +1,340 @@
+"""Flooding where every variable is binary and every factor joins two of them without zeros: messages are odds.
+
+With r_{k->v} = mu(1) / mu(0) the odds that factor k sends to v, and psi[x_a, x_b] the table of k,
+
+    S_v     = e^{theta_v} prod_{k of v} r_{k->v}                                 odds of v's belief
+    r_{k->b} <- (psi[0,1] + psi[1,1] x) / (psi[0,0] + psi[1,0] x),   x = S_a / r_{k->a},   psi[0,0] = 1
+
+(max for + in max mode), and likewise towards a. It is the message in log odds, theta + sum of messages, exponentiated:
+no exp, no log, two divisions per message, all in vector instructions. A product of odds is as accurate as a sum of
+their logarithms, as long as it stays between the smallest and the largest float64. ``odds_fit`` proves that
+beforehand from the tables alone: a message's log odds are never larger than the spread max - min of its log table.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnt.graph.factor_graph import Array
+from bnt.graph.flat import Flat, Ints
+from bnt.kernels.equations import normalise
+from bnt.kernels.exp_log import fast_exp, fast_log
+from bnt.kernels.jit import jit, jit_inner
+from bnt.kernels.tables import DONE
+from bnt.kernels.watch import told_to_stop
+
+WIDEST = 340.0  # |log S_v| and a table's spread, added: at most 680 < 708 = log of the largest float64
+WIDEST_TABLE = 230.0  # three odds of one table, multiplied in turn_odds: at most 690
+SMALL_BLOCK = 256  # factors of which each reads the beliefs from before the block
+RUN = 8  # factors that stay together in the scattered order, for the cache
+AFRESH = 16  # rounds in place until the beliefs are multiplied anew
+BLOCK = 1024  # factors handled at a time, so that their scratch stays in the first-level cache
+
+
+@jit_inner
+def odds_fit(flat: Flat) -> bool:
+    """Is |theta_v| + sum of spreads <= WIDEST at every variable, and no spread wider than WIDEST_TABLE?"""
+    width, fit = np.empty(flat.cardinality.size), True
+    for v in range(width.size):
+        begin = flat.field_ptr[v]
+        in_use = flat.variable_ptr[v] < flat.variable_ptr[v + 1]
+        width[v] = abs(flat.field[begin + 1] - flat.field[begin]) if in_use else 0.0
+    for k in range(flat.factor_index.size):
+        t = 4 * k
+        high = max(max(flat.log_table[t], flat.log_table[t + 1]), max(flat.log_table[t + 2], flat.log_table[t + 3]))
+        low = min(min(flat.log_table[t], flat.log_table[t + 1]), min(flat.log_table[t + 2], flat.log_table[t + 3]))
+        fit &= high - low <= WIDEST_TABLE
+        width[flat.edge_variable[2 * k]] += high - low
+        width[flat.edge_variable[2 * k + 1]] += high - low
+    for v in range(width.size):
+        fit &= width[v] <= WIDEST  # not so for NaN, from a field without mass
+    return fit
+
+
+class Pairs(NamedTuple):
+    """What a run in odds works on, all of it one block of memory."""
+
+    a: NDArray[np.uint32]  # (m,) first variable of each factor; unsigned: no test for negative indices
+    b: NDArray[np.uint32]  # (m,) second
+    psi: Array  # (3, m) psi[0,1], psi[1,0], psi[1,1], each divided by psi[0,0]
+    theta: Array  # (n,) odds of each field
+    belief: Array  # (n,) odds of each belief
+    update: Array  # (n,) those of the next round
+
+
+@jit_inner
+def start_pairs(flat: Flat, order: Ints) -> Pairs:
+    """Tables and fields as odds, beliefs of uniform messages; factors in this order, or in their own if it is empty."""
+    n, m = flat.cardinality.size, flat.factor_index.size
+    # One block of working memory, more than half of all that a run needs: then the C library keeps it for the next run
+    # (measured with glibc, up to 1e6 messages). Fresh pages from the system cost as much as ten rounds.
+    work = np.empty(4 * m + 3 * n)
+    psi = work[: 3 * m].reshape(3, m)
+    ends = work[3 * m : 4 * m].view(np.uint32)
+    theta, belief, update = work[4 * m : 4 * m + n], work[4 * m + n : 4 * m + 2 * n], work[4 * m + 2 * n :]
+    a, b, log_table = ends[:m], ends[m:], flat.log_table
+    for place in range(m):
+        k = order[place] if order.size else place
+        a[place], b[place] = flat.edge_variable[2 * k], flat.edge_variable[2 * k + 1]
+    for place in range(m):
+        t = 4 * (order[place] if order.size else place)
+        psi[0, place], psi[1, place] = log_table[t + 1] - log_table[t], log_table[t + 2] - log_table[t]
+        psi[2, place] = log_table[t + 3] - log_table[t]
+    for i in range(3 * m):  # apart, so that it becomes vector instructions whatever the order
+        work[i] = fast_exp(work[i])
+    for v in range(n):
+        in_use = flat.variable_ptr[v] < flat.variable_ptr[v + 1]
+        theta[v] = flat.field[flat.field_ptr[v] + 1] - flat.field[flat.field_ptr[v]] if in_use else 0.0
+    for v in range(n):
+        belief[v] = theta[v] = fast_exp(theta[v])
+    return Pairs(a, b, psi, theta, belief, update)
+
+
+@jit_inner
+def flood_pairwise(
+    flat: Flat,
+    in_place: bool,
+    damping: float,
+    maximise: bool,
+    most: int,
+    least: int,
+    stop_at: float,
+    history: Array,
+    watch: Array,
+) -> tuple[int, int, Array, Array, Array]:
+    """Rounds from uniform messages, for graphs that pass ``odds_fit``; arguments as flood_tables.
+
+    Factor k sends the odds ``to_a[k]`` to its first variable ``a[k]`` and ``to_b[k]`` to its second, in place: a pair's
+    new messages depend on nothing but its own old ones and the beliefs S. Flooding takes the beliefs of the round
+    before; ``in_place`` those that all earlier blocks of factors have updated already (block Gauss-Seidel). Returns
+    DONE, rounds run, the change of each round, the odds of all messages (2, m), and of all beliefs (n,).
+    """
+    order = scattered(flat.factor_index.size if in_place else 0)
+    p = start_pairs(flat, order)
+    belief, update = p.belief, p.update
+    odds = np.ones((2, p.a.size))
+    to_a, to_b = odds[0], odds[1]
+    if history.shape[0]:
+        log_messages(odds, maximise, history[0])
+    changes = np.empty(most)
+    ran = 0
+    while ran < most:
+        if in_place:
+            if ran % AFRESH == AFRESH - 1:
+                products(p, odds, belief)
+            changes[ran] = in_place_round(p.a, p.b, p.psi, belief, to_a, to_b, damping, maximise)
+        else:
+            changes[ran] = pairwise_round(p.a, p.b, p.psi, p.theta, belief, update, to_a, to_b, damping, maximise)
+            belief, update = update, belief
+        ran += 1
+        if history.shape[0]:
+            log_messages(in_own_order(odds, order), maximise, history[ran])
+        if (changes[ran - 1] <= stop_at and ran >= least) or told_to_stop(watch, ran, changes[ran - 1]):
+            break
+    if in_place:
+        products(p, odds, belief)
+    return DONE, ran, changes[:ran], in_own_order(odds, order), belief
+
+
+@jit_inner
+def scattered(m: int) -> Ints:
+    """An order of m factors in which neighbours in the graph stand apart: runs of ``RUN`` factors, a golden step apart.
+
+    In the order in which graphs are usually written, news runs through all of it one way and crawls the other.
+    """
+    order = np.empty(m, np.int64)
+    runs = (m + RUN - 1) // RUN
+    step = int(0.618 * runs) | 1
+    a, b = step, runs
+    while b > 0:  # until step and runs have no common divisor
+        a, b = b, a % b
+        if b == 0 and a > 1:
+            step += 2
+            a, b = step, runs
+    place, run = 0, 0
+    for _ in range(runs):
+        for k in range(RUN * run, min(RUN * run + RUN, m)):
+            order[place] = k
+            place += 1
+        run = (run + step) % runs
+    return order
+
+
+@jit_inner
+def in_own_order(odds: Array, order: Ints) -> Array:
+    """Odds (2, m) in the order of the graph's factors."""
+    if order.size == 0:
+        return odds
+    own = np.empty(odds.shape)
+    for place in range(order.size):
+        own[0, order[place]], own[1, order[place]] = odds[0, place], odds[1, place]
+    return own
+
+
+@jit_inner
+def products(p: Pairs, odds: Array, belief: Array) -> None:
+    """belief_v = theta_v prod of all odds sent to v, anew: without the rounding of many updates."""
+    for v in range(belief.size):
+        belief[v] = p.theta[v]
+    for k in range(p.a.size):
+        belief[p.a[k]] *= odds[0, k]
+        belief[p.b[k]] *= odds[1, k]
+
+
+@jit_inner
+def in_place_round(
+    a: Ints, b: Ints, psi: Array, belief: Array, to_a: Array, to_b: Array, damping: float, maximise: bool
+) -> float:
+    """One round in which every block of factors reads the beliefs that the blocks before it have just updated."""
+    changes = np.zeros(SMALL_BLOCK)
+    sender_a, sender_b = np.empty(SMALL_BLOCK), np.empty(SMALL_BLOCK)
+    next_a, next_b = np.empty(SMALL_BLOCK), np.empty(SMALL_BLOCK)
+    for begin in range(0, a.size, SMALL_BLOCK):
+        end = min(begin + SMALL_BLOCK, a.size)
+        block_a, block_b, old_a, old_b = a[begin:end], b[begin:end], to_a[begin:end], to_b[begin:end]
+        s_a, s_b, new_a, new_b = sender_a[: end - begin], sender_b[: end - begin], next_a, next_b
+        for k in range(block_a.size):
+            s_a[k], s_b[k] = belief[block_a[k]], belief[block_b[k]]
+        psi_01, psi_10, psi_11 = psi[0, begin:end], psi[1, begin:end], psi[2, begin:end]
+        new_odds(psi_01, psi_10, psi_11, s_a, old_a, new_b, maximise)
+        new_odds(psi_10, psi_01, psi_11, s_b, old_b, new_a, maximise)
+        turn_odds(old_a, new_a, s_a, changes, damping, maximise)
+        turn_odds(old_b, new_b, s_b, changes, damping, maximise)
+        for k in range(block_a.size):
+            belief[block_a[k]] *= s_a[k]
+            belief[block_b[k]] *= s_b[k]
+    largest = 0.0
+    for k in range(SMALL_BLOCK):
+        largest = max(largest, changes[k])
+    return largest
+
+
+@jit_inner
+def turn_odds(odds: Array, new: Array, ratio: Array, changes: Array, damping: float, maximise: bool) -> None:
+    """``move_odds``, and new / old into ``ratio``: both out of one division, which takes the time of all the rest."""
+    if damping > 0.0:
+        for k in range(odds.size):
+            new[k] = fast_exp((1.0 - damping) * fast_log(new[k]) + damping * fast_log(odds[k]))
+    if maximise:
+        for k in range(odds.size):
+            t, u = max(1.0, odds[k]), max(1.0, new[k])
+            change = max(abs(odds[k] * u - new[k] * t), abs(t - u)) / (t * u)
+            changes[k] = change if change > changes[k] else changes[k]
+            ratio[k] = new[k] / odds[k]
+            odds[k] = new[k]
+    else:
+        for k in range(odds.size):
+            both = (1.0 + odds[k]) * (1.0 + new[k])
+            share = 1.0 / (odds[k] * both)
+            change = abs(odds[k] - new[k]) * odds[k] * share
+            changes[k] = change if change > changes[k] else changes[k]
+            ratio[k] = new[k] * both * share
+            odds[k] = new[k]
+
+
+@jit_inner
+def pairwise_round(
+    a: Ints,
+    b: Ints,
+    psi: Array,
+    theta: Array,
+    belief: Array,
+    update: Array,
+    to_a: Array,
+    to_b: Array,
+    damping: float,
+    maximise: bool,
+) -> float:
+    """One round: messages in place, the odds of all beliefs into ``update``. Returns the largest change.
+
+    Gathering, arithmetic and scattering are loops of their own: the arithmetic then runs in vector instructions.
+    """
+    s_a, s_b, new_a, new_b = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    changes = np.zeros(BLOCK)
+    for v in range(theta.size):
+        update[v] = theta[v]
+    for begin in range(0, a.size, BLOCK):
+        end = min(begin + BLOCK, a.size)
+        block_a, block_b, old_a, old_b = a[begin:end], b[begin:end], to_a[begin:end], to_b[begin:end]
+        for k in range(block_a.size):
+            s_a[k], s_b[k] = belief[block_a[k]], belief[block_b[k]]
+        psi_01, psi_10, psi_11 = psi[0, begin:end], psi[1, begin:end], psi[2, begin:end]
+        new_odds(psi_01, psi_10, psi_11, s_a, old_a, new_b, maximise)
+        new_odds(psi_10, psi_01, psi_11, s_b, old_b, new_a, maximise)
+        move_odds(old_a, new_a, changes, damping, maximise)
+        move_odds(old_b, new_b, changes, damping, maximise)
+        for k in range(block_a.size):
+            update[block_a[k]] *= old_a[k]
+            update[block_b[k]] *= old_b[k]
+    largest = 0.0
+    for k in range(BLOCK):
+        largest = max(largest, changes[k])
+    return largest
+
+
+@jit_inner
+def new_odds(psi_01: Array, psi_10: Array, psi_11: Array, s: Array, old: Array, new: Array, maximise: bool) -> None:
+    """Odds sent on by a block of factors: psi[x_sender, x_receiver], s the sender's belief, old its own share of it."""
+    if maximise:
+        for k in range(old.size):
+            new[k] = max(psi_01[k] * old[k], psi_11[k] * s[k]) / max(old[k], psi_10[k] * s[k])
+    else:
+        for k in range(old.size):
+            new[k] = (psi_01[k] * old[k] + psi_11[k] * s[k]) / (old[k] + psi_10[k] * s[k])
+
+
+@jit_inner
+def move_odds(odds: Array, new: Array, changes: Array, damping: float, maximise: bool) -> None:
+    """odds become new^(1-damping) odds^damping; changes[k] the larger of itself and the change in probability.
+
+    The probabilities of the two states are 1/t and r/t with t = 1 + r, or t = max(1, r) in max mode.
+    """
+    if damping > 0.0:
+        for k in range(odds.size):
+            new[k] = fast_exp((1.0 - damping) * fast_log(new[k]) + damping * fast_log(odds[k]))
+    if maximise:
+        for k in range(odds.size):
+            t, u = max(1.0, odds[k]), max(1.0, new[k])
+            change = max(abs(odds[k] * u - new[k] * t), abs(t - u)) / (t * u)
+            changes[k] = change if change > changes[k] else changes[k]
+            odds[k] = new[k]
+    else:
+        for k in range(odds.size):
+            change = abs(odds[k] - new[k]) / ((1.0 + odds[k]) * (1.0 + new[k]))
+            changes[k] = change if change > changes[k] else changes[k]
+            odds[k] = new[k]
+
+
+@jit_inner
+def log_messages(odds: Array, maximise: bool, mu: Array) -> None:
+    """Odds as normalised log messages, edge by edge: log(1, r) - log(1 + r), or - log max(1, r)."""
+    for k in range(odds.shape[1]):
+        a, b = odds[0, k], odds[1, k]
+        total_a, total_b = (max(1.0, a), max(1.0, b)) if maximise else (1.0 + a, 1.0 + b)
+        mu[4 * k], mu[4 * k + 1] = fast_log(1.0 / total_a), fast_log(a / total_a)
+        mu[4 * k + 2], mu[4 * k + 3] = fast_log(1.0 / total_b), fast_log(b / total_b)
+
+
+@jit
+def pairwise_logs(odds: Array, maximise: bool) -> Array:
+    """All log messages in the layout of ``flat.message_ptr``."""
+    mu = np.empty(2 * odds.size)
+    log_messages(odds, maximise, mu)
+    return mu
+
+
+@jit_inner
+def pairwise_beliefs(flat: Flat, belief: Array, maximise: bool) -> Array:
+    """Log beliefs (layout of ``flat.field``): from the odds where messages arrive, else the normalised field."""
+    logs = flat.field.copy()
+    for v in range(belief.size):
+        begin, end = flat.field_ptr[v], flat.field_ptr[v + 1]
+        if flat.variable_ptr[v] < flat.variable_ptr[v + 1]:
+            total = max(1.0, belief[v]) if maximise else 1.0 + belief[v]
+            logs[begin], logs[begin + 1] = fast_log(1.0 / total), fast_log(belief[v] / total)
+        else:
+            normalise(logs, begin, end, maximise)
+    return logs

@@ -1,0 +1,6 @@
+"""Weights become a graph again: which factor graph any weights imply, and what of it is identified.
+
+Equation: softmax(s)_j = p(j) p(q | j) / p(q): attention is a posterior over keys.
+Read first: implicit_graph.py, then diagnostics.py.
+May import: all rooms up to the compiler.
+"""

@@ -1,0 +1,51 @@
+"""A question answered by a compiled transformer, against belief propagation and enumeration."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bnt import exact_marginals, run_bp
+from bnt.compiler import posterior as module
+from bnt.compiler.posterior import DisagreementError, transformer_posterior
+from bnt.graph.networks import grid, load_graph
+from tests import naive, random_graphs
+
+
+@given(st.integers(0, 10**6))
+def test_on_a_junction_tree_the_answer_is_the_truth(seed):
+    graph = random_graphs.loopy(seed, most=4, zeros=0.0)
+    evidence = random_graphs.evidence(graph, seed)
+    truth, _ = naive.marginals(graph, evidence)
+    answer = transformer_posterior(graph, evidence, construction="junction-tree")
+    assert answer.status in ("exact", "prior")
+    assert answer.method == "transformer, junction-tree construction"
+    for name, p in truth.items():
+        assert answer.beliefs.vector(name) == pytest.approx(p, abs=1e-12)
+
+
+def test_otherwise_it_is_its_belief_propagation_status_included():
+    graph = grid(3, 3)
+    answer, bp = transformer_posterior(graph), run_bp(graph)
+    assert (answer.method, answer.status) == ("transformer, pairwise construction", "approximate")
+    assert (answer.rounds, answer.converged) == (bp.rounds, True)
+    assert answer.beliefs.distance(bp.beliefs) <= 1e-12
+    asia = load_graph("asia")
+    assert transformer_posterior(asia, {"smoke": "yes"}, ["tub"]).status == "prior"
+    tree = load_graph("random_tree")
+    best = transformer_posterior(tree, mode="max")
+    assert best.map_assignment == exact_marginals(tree, mode="max").map_assignment
+
+
+def test_it_stops_at_most_layers_and_says_not_converged(monkeypatch):
+    monkeypatch.setattr(module, "MOST_LAYERS", 3)
+    answer = transformer_posterior(grid(3, 3))
+    assert (answer.rounds, answer.status) == (3, "not converged")
+
+
+def test_an_answer_that_is_off_is_refused(monkeypatch):
+    monkeypatch.setattr(module, "AGREEMENT", -1.0)
+    for construction in ("pairwise", "junction-tree"):
+        with pytest.raises(
+            DisagreementError, match=f"transformer, {construction} construction: off by .*use method 'bp'"
+        ):
+            transformer_posterior(grid(2, 2), construction=construction)
