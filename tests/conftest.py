@@ -10,8 +10,9 @@ from hypothesis import settings
 
 NETWORKS = Path(__file__).resolve().parent / "networks"  # thirteen .bif.gz files; README.md says whose
 
-# The first example of a test may compile a kernel, so no deadline; in CI the same examples every time.
-settings.register_profile("bnt", deadline=None, derandomize="CI" in os.environ, print_blob=True)
+# The first example of a test may compile a kernel, so no deadline. The same examples every time, so that whoever breaks
+# something sees it and nobody else does; `BNT_SEARCH=1 pytest tests` draws new ones, which is how to look for more.
+settings.register_profile("bnt", deadline=None, derandomize="BNT_SEARCH" not in os.environ, print_blob=True)
 settings.load_profile("bnt")
 
 # A script that starts pytest with "&" makes it and all its children deaf to Ctrl-C; what tests start must hear it.
