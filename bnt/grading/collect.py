@@ -244,6 +244,7 @@ def _tell_places_apart(pieces: list[_Piece], stem: str) -> None:
 def _merged(pieces: list[_Piece]) -> list[HandIn]:
     """Pieces of one origin are one learner's: attempts, a file and a text, a resubmission."""
     found: dict[tuple[str, str], HandIn] = {}
+    dated = _dated_by_platform(pieces)
     for piece in pieces:
         origin = piece.origin
         kind = "" if piece.loose or piece.itself or origin.layout else piece.entry.kind
@@ -252,11 +253,17 @@ def _merged(pieces: list[_Piece]) -> list[HandIn]:
         if one is None:
             one = HandIn(origin.learner, key or "named", origin.layout, origin.number, origin.email)
             found[origin.learner, key] = one
-        _add_files(one, piece)
+        _add_files(one, piece, dated)
     return list(found.values())
 
 
-def _add_files(one: HandIn, piece: _Piece) -> None:
+def _dated_by_platform(pieces: list[_Piece]) -> bool:
+    """Do all plain folders hold their notebooks in folders called after moments? One alone may be a learner's idea."""
+    plain = (p.entry for p in pieces if not p.origin.layout)
+    return all(is_stamp((name + "//").split("/")[1]) for e in plain for name, file in e.walk() if _is_notebook(file))
+
+
+def _add_files(one: HandIn, piece: _Piece, dated: bool) -> None:
     top, origin = piece.entry, piece.origin
     prefix = "".join(f"{_plain(part)}/" for part in piece.above)
     delivered = deliveries(top, origin)
@@ -274,7 +281,7 @@ def _add_files(one: HandIn, piece: _Piece) -> None:
         when = _when(file, archive)
         if origin.stamp is not None:
             when = origin.stamp
-        elif not origin.layout and archive is None and parts and is_stamp(parts[0]):
+        elif not origin.layout and archive is None and dated and parts and is_stamp(parts[0]):
             when = moment_of(parts[0]) or when
         one.files.append(
             File(shown, when, file, origin.attempt, origin.late, tuple(parts[:-1]), delivered.get(id(file)))

@@ -533,6 +533,16 @@ def test_lateness_cannot_be_set_from_inside_an_archive(source, good, tmp_path: P
     }  # fmt: skip
 
 
+def test_a_dated_folder_counts_where_everybody_has_one(source, good, tmp_path: Path) -> None:
+    """A platform dates everybody's folders; a folder that one learner called after a moment dates nothing."""
+    when = moment_of("2026-11-01 10:00:00 UTC")
+    ann = {f"ann/2026-11-01 10:00:00 UTC/{NAME}": (good, SOURCE_TIME)}
+    alike = put(tmp_path / "alike", {**ann, f"bob/2026-11-02 10:00:00 UTC/{NAME}": good})
+    alone = put(tmp_path / "alone", {**ann, f"bob/{NAME}": good})
+    assert read(source, alike)["ann"].when == when != SOURCE_TIME
+    assert read(source, alone)["ann"].when == SOURCE_TIME
+
+
 def test_a_fresh_download_makes_nobody_late(source, good, blank, tmp_path: Path) -> None:
     every = layouts(good, blank)
     due = time.time() - 9e6
