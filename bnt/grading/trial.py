@@ -9,9 +9,11 @@ import ast
 import contextlib
 import io
 import json
+import math
 import os
 import signal
 import sys
+import time
 import warnings
 from typing import Any
 
@@ -22,12 +24,16 @@ from bnt.grading.disguise import dressed
 from bnt.grading.paper import is_self_check, names_read, reaching
 from bnt.grading.source import Source, own, role, solved, tolerance
 
-SECONDS = 20
+PATIENCE = 600  # seconds for the solution, which may load and compile what later trials find loaded
+SECONDS = 20  # for a trial, or three times what the solution took
 ERROR = "ends in "  # what a cell that fails is said to print
 
 
 class Trial:
-    """One exercise, ready to run with other answers. ``expected``: what the solution prints, by cell id."""
+    """One exercise, ready to run with other answers. ``expected``: what the solution prints, by cell id.
+
+    FormatError where the solution itself does not come to its end.
+    """
 
     def __init__(self, source: Source) -> None:
         if not hasattr(os, "fork"):
@@ -41,7 +47,12 @@ class Trial:
                     with warnings.catch_warnings():
                         warnings.simplefilter("ignore")
                         exec(compile(ast.Module([node], []), "<set-up>", "exec"), {})
+        self.seconds = PATIENCE
+        began = time.monotonic()
         self.expected = self.run({})
+        self.seconds = max(SECONDS, math.ceil(3 * (time.monotonic() - began)))
+        if unrun := [cell.id for cell in self.cells if cell.id not in self.expected]:
+            raise FormatError(f"the solution did not end within {PATIENCE} s, or ended Python, in cell {unrun[0]!r}")
 
     def checks_of(self, answer: str) -> list[str]:
         """Ids of the graded checks that use an answer."""
@@ -64,7 +75,7 @@ class Trial:
         """What every cell prints, by id, with these answers in the place of the solution's.
 
         ``mode`` disguises the results of all answers; ``only`` leaves out checks and self-checks of other ids. A cell
-        that fails prints ``ends in ERROR``; one that does not end within 20 s stops the trial.
+        that fails prints ``ends in ERROR``; one that does not end in time (``SECONDS``) stops the trial.
         """
         read, write = os.pipe()
         child = os.fork()
@@ -79,7 +90,7 @@ class Trial:
 
     def _child(self, pipe: int, answers: dict[str, str], mode: str, seed: int | None, only: set[str] | None) -> None:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(SECONDS)
+        signal.alarm(self.seconds)
         warnings.simplefilter("ignore")
         null = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):

@@ -24,7 +24,7 @@ from bnt.grading.release import check_by_running, refuse_order, refuse_shared_id
 from bnt.grading.source import Source, read_source, solved
 from bnt.grading.trial import Trial
 from bnt.grading.versions import exercise, solution
-from tests.exercise_examples import REPO
+from tests.exercise_examples import REPO, write_documented
 
 SET_UP = locked("setup", "import numpy as np\nfrom bnt.exercise import attempt, self_check, show, watch\n\nwatch()")
 HALVES = answer(
@@ -288,6 +288,18 @@ def test_an_open_problem_gives_nothing_for_what_is_no_number(number: str) -> Non
     expected = trial.expected[check_id]
     right = [mine == wanted for mine, wanted in zip(printed.splitlines(), expected.splitlines(), strict=False)]
     assert not any(right), printed
+
+
+def test_a_solution_that_does_not_come_to_its_end_is_said_to(tmp_path: Path) -> None:
+    """Not a KeyError at the first check; and a slow solution has more time than what is tried on it."""
+
+    def ends_python(notebook) -> None:
+        cell = next(cell for cell in notebook.cells if cell.cell_type == "code")
+        cell["source"] = "import os\nos._exit(0)"
+
+    path = write_documented(tmp_path, ends_python)
+    with pytest.raises(FormatError, match="the solution did not end"):
+        Trial(read_source(path))
 
 
 def test_mutants_differ_in_one_place_and_leave_signatures_alone() -> None:
