@@ -258,7 +258,9 @@ def test_messages_of_a_listed_clique_by_hand(seed, mode):
     gather = np.maximum if mode == "max" else np.logaddexp
     for k in range(len(flat.factor_index)):
         alive = python_only(listed_messages)(flat, k, nu, out, mode == "max")
-        assert alive == (flat.log_table[flat.table_ptr[k] : flat.table_ptr[k + 1]] > -np.inf).any()  # none listed: no mass
+        assert (
+            alive == (flat.log_table[flat.table_ptr[k] : flat.table_ptr[k + 1]] > -np.inf).any()
+        )  # none listed: no mass
         if not alive:  # zeros may leave a clique no joint state
             return
         edges = range(flat.factor_ptr[k], flat.factor_ptr[k + 1])
