@@ -1,7 +1,8 @@
 """Pictures for lessons: a figure, one sentence of alt text, and its numbers as a table.
 
 Equation: (none: a picture shows what other rooms computed).
-Read first: picture.py, then graphs.py.
+Read first: picture.py, then graphs.py (factor graphs, messages, streams). Beside it: growing.py, junction trees;
+compiled.py, compiled layers; attention.py, attention and routing; charts.py, curves; clock.py, the hero.
 May import: all rooms up to claims.
 
 ``from bnt import figures`` and then ``figures.curves(...)``: each name is loaded at its first use.

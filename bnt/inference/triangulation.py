@@ -1,5 +1,8 @@
 """From a factor graph to a junction tree: greedy elimination orders, the best kept, and the tree of its cliques.
 
+Large graphs are eliminated by a compiled twin, ``eliminate_all`` in kernels/trees.py, which finds the same order:
+change both.
+
 Reference: Koller and Friedman, Probabilistic Graphical Models (2009), chapters 9.4 and 10.4.
 """
 

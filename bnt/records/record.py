@@ -1,6 +1,6 @@
 """``record_of(answer)``: everything that somebody who must account for an answer has to keep, in one file.
 
-    {format, made, versions, model (with its SHA-256), question, answer, bounds, explanation, sensitivity}
+    {format, made, versions, model (with its SHA-256), question, answer, reasons}
 
 The content is JSON; a page of HTML is the same content for people, and carries the JSON inside. ``replay`` asks again.
 """

@@ -1,7 +1,8 @@
 """What learners move: sliders and buttons around the pictures of figures/, and predictions that they commit.
 
 Equation: (none: a widget asks the library and draws).
-Read first: explorer.py.
+Read first: explorer.py (what a widget holds), then explorer.js (its controls as a browser and a screen reader meet
+them; shared lines in live.js). frames.py: pictures drawn ahead, which ship.
 May import: all rooms up to figures.
 
 ``from bnt import widgets`` and then ``widgets.evidence_panel(...)``: each name is loaded at its first use. For every
