@@ -125,6 +125,80 @@ def bp_messages(graph, evidence=None, rounds=10, maximise=False, damping=0.0):
     return rounds_so_far, field
 
 
+def one_by_one(graph, schedule, rounds, maximise=False, damping=0.0, tolerance=None):
+    """Sequential or residual belief propagation without evidence: ({(factor, variable name): message}, rounds, change).
+
+    Every message is computed anew, by ``bp_messages``' equation, each time that it may have changed. tolerance: end
+    after the round whose change is at most that.
+    """
+    start, field = bp_messages(graph, None, 0, maximise)
+    messages, change = dict(start[0]), math.inf
+
+    def sent(key):
+        f, target = key
+        names = [v.name for v in graph.factors[f].variables]
+        product = graph.factors[f].table
+        for axis, name in enumerate(names):
+            if name != target:
+                incoming = field[name].copy()
+                for (g, other), message in messages.items():
+                    if other == name and g != f:
+                        incoming = incoming * message
+                product = product * along(incoming, axis, product.ndim)
+        rest = tuple(axis for axis, name in enumerate(names) if name != target)
+        found = product.max(rest) if maximise else product.sum(rest)
+        found = found / (found.max() if maximise else found.sum())
+        with np.errstate(divide="ignore"):
+            found = np.exp((1 - damping) * np.log(found) + damping * np.log(messages[key]))
+        return found / (found.max() if maximise else found.sum())
+
+    def difference(key, new):
+        return float(np.abs(new - messages[key]).max())
+
+    candidates, pending, put_in, turn = {}, {}, {}, 0
+
+    def put(key):
+        nonlocal turn
+        candidates[key] = sent(key)
+        pending[key], put_in[key], turn = difference(key, candidates[key]), turn, turn + 1
+
+    def level(key):  # the power of two below its change
+        return -math.inf if pending[key] == 0 else max(math.floor(math.log2(pending[key])), -62)
+
+    if schedule == "residual":
+        for key in messages:
+            put(key)
+    factors = sorted({f for f, _ in messages})
+    for ran in range(1, rounds + 1):
+        if schedule == "residual":
+            for _ in range(len(messages)):
+                top = max(map(level, messages))
+                if top == -math.inf:
+                    break
+                key = max((key for key in messages if level(key) == top), key=put_in.get)
+                messages[key] = candidates[key]
+                if damping:
+                    put(key)
+                else:
+                    pending[key] = 0.0
+                f, name = key
+                for g, other in messages:  # what its variable sends on, factor by factor
+                    if other == name and g != f:
+                        for onward in messages:
+                            if onward[0] == g and onward[1] != name:
+                                put(onward)
+            change = max(pending.values(), default=0.0)
+        else:
+            change = 0.0
+            for f in factors if ran % 2 else factors[::-1]:
+                new = {key: sent(key) for key in messages if key[0] == f}
+                change = max(change, *(difference(key, message) for key, message in new.items()))
+                messages.update(new)
+        if tolerance is not None and change <= tolerance:
+            break
+    return messages, ran, change
+
+
 def bp_beliefs(graph, messages, field):
     """{variable name: probabilities} from one round's messages."""
     out = {}

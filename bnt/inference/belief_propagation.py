@@ -73,7 +73,9 @@ def run_bp(
     * "flooding": all messages at once, each from those of the round before.
     * "in-place": blocks of factors in turn, each from the newest beliefs (block Gauss-Seidel).
     * "sequential": one factor after the other, forwards and backwards in turn.
-    * "residual": always the message that would change most; one round is as many updates as there are messages.
+    * "residual": one message after the other, of those that would change most: all changes of the same power of two as
+      the largest count alike, and of these the one computed last is taken. One round is as many updates as there are
+      messages; its message change is the largest one left over.
 
     damping d in [0, 1): a message becomes (1-d) new + d old, in logarithms. rounds: exactly that many; None runs to the
     end of a forest, otherwise until the message change (largest difference in probability) is at most ``tolerance``.

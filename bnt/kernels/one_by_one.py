@@ -1,15 +1,19 @@
 """Sequential and residual schedules in odds and in probabilities: one factor, or one message, after the other.
 
 The equations and the ranges are those of pairwise.py and tables.py; what they cannot hold is done by schedules.py, in
-logarithms. The residual schedule keeps all edges in a tournament by how much their message would change.
+logarithms. The residual schedule keeps all edges in lists by the power of two of how much their message would change,
+and takes the one put last into the highest list: to find it costs the same however many there are.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 
 from bnt.graph.factor_graph import Array
-from bnt.graph.flat import Flat
+from bnt.graph.flat import Flat, Ints
 from bnt.kernels.exp_log import fast_exp, fast_log, log_of
 from bnt.kernels.jit import jit_inner
 from bnt.kernels.options import RESIDUAL, RUNNING, SEQUENTIAL, STOP
@@ -28,47 +32,77 @@ from bnt.kernels.tables import (
 from bnt.kernels.watch import told_to_stop
 
 LOOK = 4096  # updates between two looks whether to stop
+LEVELS = 64  # the highest is for a change of 1
+SMALLEST_EXPONENT = 1023 - LEVELS + 1  # as a float64 writes that of level 0
 
 
-# ---------------------------------------------------------------- which message would change most
+# ---------------------------------------------------------------- which messages would change most
+
+
+class Queue(NamedTuple):
+    """All edges in lists by the power of two of how much their message would change.
+
+    Lists are circular: that of level b begins and ends at node edges + b. Level 0 is for messages that would not change
+    at all, level b > 0 for changes in [2^(b - 63), 2^(b - 62)), and level 1 for all smaller ones, too.
+    """
+
+    pending: Array  # (E,) the change of each message
+    bits: Ints  # (E,) the same numbers as bits: the exponent of a float64 stands before its 52 digits
+    after: NDArray[np.int32]  # (E + LEVELS,)
+    before: NDArray[np.int32]  # (E + LEVELS,)
+    highest: Ints  # (1,) no level above has a message
 
 
 @jit_inner
-def start_tree(pending: Array) -> Array:
-    """A tournament: tree[half + e] is ``pending[e]``, half a power of two, and every node the larger of its two."""
-    half = 1
-    while half < pending.size:
-        half *= 2
-    tree = np.zeros(2 * half)
+def start_queue(pending: Array) -> Queue:
+    """All edges, put in one after the other."""
+    edges = pending.size
+    links = np.empty((2, edges + LEVELS), np.int32)
+    after, before, bits, highest = links[0], links[1], pending.view(np.int64), np.zeros(1, np.int64)
+    for node in range(edges + LEVELS):
+        after[node] = before[node] = node
+    for e in range(edges):
+        level = max((bits[e] >> 52) - SMALLEST_EXPONENT, 1) if pending[e] > 0.0 else 0
+        last = before[edges + level]
+        after[last] = before[edges + level] = e
+        before[e], after[e] = last, edges + level
+        highest[0] = max(highest[0], level)
+    return Queue(pending, bits, after, before, highest)
+
+
+@jit_inner
+def put(queue: Queue, e: int, change: float) -> None:
+    """pending[e] = change: out of its list, and to the end of the one that it belongs to now."""
+    pending, bits, after, before, highest = queue
+    pending[e] = change
+    level = max((bits[e] >> 52) - SMALLEST_EXPONENT, 1) if change > 0.0 else 0
+    after[before[e]], before[after[e]] = after[e], before[e]
+    end = pending.size + level
+    last = before[end]
+    after[last] = before[end] = e
+    before[e], after[e] = last, end
+    highest[0] = max(highest[0], level)
+
+
+@jit_inner
+def newest_of_the_largest(before: Ints, highest: Ints, edges: int) -> int:
+    """The edge put last into the highest level: no other would change twice as much. -1 where nothing would change."""
+    level = highest[0]
+    e = before[edges + level]
+    while level > 0 and e >= edges:  # the list is empty
+        level -= 1
+        e = before[edges + level]
+    highest[0] = level
+    return e if level > 0 else -1
+
+
+@jit_inner
+def largest(pending: Array) -> float:
+    """The largest change that is pending."""
+    change = 0.0
     for e in range(pending.size):
-        tree[half + e] = pending[e]
-    for i in range(half - 1, 0, -1):
-        tree[i] = max(tree[2 * i], tree[2 * i + 1])
-    return tree
-
-
-@jit_inner
-def put(tree: Array, e: int, value: float) -> None:
-    """pending[e] = value: up the tree as far as it changes anything."""
-    i = tree.size // 2 + e
-    tree[i] = value
-    while i > 1:
-        i >>= 1
-        larger = max(tree[2 * i], tree[2 * i + 1])
-        if tree[i] == larger:
-            break
-        tree[i] = larger
-
-
-@jit_inner
-def top(tree: Array) -> int:
-    """The edge whose message would change most."""
-    i, half = 1, tree.size // 2
-    while i < half:
-        i *= 2
-        if tree[i] < tree[i + 1]:
-            i += 1
-    return i - half
+        change = max(change, pending[e])
+    return change
 
 
 # ---------------------------------------------------------------- odds
@@ -91,19 +125,15 @@ def pairwise_one_by_one(
     odds = np.ones((2, p.a.size))
     if history.shape[0]:
         log_messages(odds, maximise, history[0])
-    new, pending = np.ones((2, p.a.size)), np.zeros(2 * p.a.size if schedule == RESIDUAL else 0)
-    tree = start_tree(pending)
-    if schedule == RESIDUAL:
-        for e in range(pending.size):
-            pending[e] = candidate_odds(p, e, odds, new, damping, maximise)
-        tree = start_tree(pending)
+    new = np.empty((2, p.a.size if schedule == RESIDUAL else 0))
+    queue = start_queue(first_changes(p, odds, new, damping, maximise))
     changes = np.empty(most)
     ran = 0
     while ran < most:
         if schedule == SEQUENTIAL:
             changes[ran] = sequential_odds(p, odds, damping, maximise, ran % 2 == 1)
         else:
-            changes[ran] = residual_odds(flat, p, odds, new, tree, damping, maximise, watch)
+            changes[ran] = residual_odds(flat, p, odds, new, queue, damping, maximise, watch)
         ran += 1
         if history.shape[0]:
             log_messages(odds, maximise, history[ran])
@@ -115,10 +145,13 @@ def pairwise_one_by_one(
 
 @jit_inner
 def sent_odds(
-    psi_01: float, psi_10: float, psi_11: float, x: float, old: float, damping: float, maximise: bool
+    psi_01: float, psi_10: float, psi_11: float, s: float, back: float, old: float, damping: float, maximise: bool
 ) -> float:
-    """Odds sent on by a factor, psi[x_sender, x_receiver], whose sender's own odds are x: pairwise.new_odds."""
-    r = max(psi_01, psi_11 * x) / max(1.0, psi_10 * x) if maximise else (psi_01 + psi_11 * x) / (1.0 + psi_10 * x)
+    """Odds sent on by a factor, as pairwise.new_odds: s is its sender's belief, ``back`` its own share of it."""
+    if maximise:
+        r = max(psi_01 * back, psi_11 * s) / max(back, psi_10 * s)
+    else:
+        r = (psi_01 * back + psi_11 * s) / (back + psi_10 * s)
     return fast_exp((1.0 - damping) * fast_log(r) + damping * fast_log(old)) if damping > 0.0 else r
 
 
@@ -140,8 +173,8 @@ def sequential_odds(p: Pairs, odds: Array, damping: float, maximise: bool, backw
         k = m - 1 - step if backward else step
         a, b, old_a, old_b = p.a[k], p.b[k], odds[0, k], odds[1, k]
         x_a, x_b = p.belief[a] / old_a, p.belief[b] / old_b
-        new_b = sent_odds(p.psi[0, k], p.psi[1, k], p.psi[2, k], x_a, old_b, damping, maximise)
-        new_a = sent_odds(p.psi[1, k], p.psi[0, k], p.psi[2, k], x_b, old_a, damping, maximise)
+        new_b = sent_odds(p.psi[0, k], p.psi[1, k], p.psi[2, k], x_a, 1.0, old_b, damping, maximise)
+        new_a = sent_odds(p.psi[1, k], p.psi[0, k], p.psi[2, k], x_b, 1.0, old_a, damping, maximise)
         p.belief[a], p.belief[b] = x_a * new_a, x_b * new_b
         odds[0, k], odds[1, k] = new_a, new_b
         change = max(change, max(odds_change(old_a, new_a, maximise), odds_change(old_b, new_b, maximise)))
@@ -149,51 +182,66 @@ def sequential_odds(p: Pairs, odds: Array, damping: float, maximise: bool, backw
 
 
 @jit_inner
-def candidate_odds(p: Pairs, e: int, odds: Array, new: Array, damping: float, maximise: bool) -> float:
-    """What edge e would carry, into ``new``; returns its change. Even edges lead to a factor's first variable."""
-    k, side = e >> 1, e & 1
-    sender = p.a[k] if side else p.b[k]
-    x = p.belief[sender] / odds[1 - side, k]
-    old = odds[side, k]
-    psi_01, psi_10 = p.psi[1 - side, k], p.psi[side, k]
-    new[side, k] = sent_odds(psi_01, psi_10, p.psi[2, k], x, old, damping, maximise)
-    return odds_change(old, new[side, k], maximise)
+def first_changes(p: Pairs, odds: Array, new: Array, damping: float, maximise: bool) -> Array:
+    """What every edge would carry, into ``new``; how much that would change. Even edges lead to the first variable."""
+    psi, a, b, belief = p.psi, p.a, p.b, p.belief
+    pending = np.empty(new.size)
+    for e in range(new.size):
+        k, side = e >> 1, e & 1
+        s, back, old = belief[a[k] if side else b[k]], odds[1 - side, k], odds[side, k]
+        new[side, k] = sent_odds(psi[1 - side, k], psi[side, k], psi[2, k], s, back, old, damping, maximise)
+        pending[e] = odds_change(old, new[side, k], maximise)
+    return pending
 
 
 @jit_inner
 def residual_odds(
-    flat: Flat,
-    p: Pairs,
-    odds: Array,
-    new: Array,
-    tree: Array,
-    damping: float,
-    maximise: bool,
-    watch: Array,
+    flat: Flat, p: Pairs, odds: Array, new: Array, queue: Queue, damping: float, maximise: bool, watch: Array
 ) -> float:
-    """As many updates as messages, always of the one that would change most. Returns the largest pending change.
+    """As many updates as messages, each of the newest that no other would change twice as much; the largest left over.
 
     A belief is multiplied anew at every update, so that a message whose senders have settled settles bit by bit.
+    ``put`` is written out: to hand a call so many arrays costs more than all they do.
     """
-    for step in range(2 * p.a.size):
-        if tree[1] == 0.0 or (step % LOOK == LOOK - 1 and watch[STOP] != RUNNING):
+    pending, bits, after, before, highest = queue
+    receiver, ptr, edges = flat.edge_variable, flat.variable_ptr, flat.variable_edges
+    psi, theta, beliefs = p.psi, p.theta, p.belief
+    size, top = receiver.size, highest[0]
+    for step in range(size):
+        e = before[size + top]
+        while top > 0 and e >= size:  # the highest list is empty
+            top -= 1
+            e = before[size + top]
+        if top == 0 or (step % LOOK == LOOK - 1 and watch[STOP] != RUNNING):
             break
-        e = top(tree)
-        k, side = e >> 1, e & 1
-        odds[side, k] = new[side, k]
-        put(tree, e, candidate_odds(p, e, odds, new, damping, maximise) if damping > 0.0 else 0.0)
-        v = flat.edge_variable[e]
-        first, last = flat.variable_ptr[v], flat.variable_ptr[v + 1]
-        belief = p.theta[v]
-        for t in range(first, last):
-            arrived = flat.variable_edges[t]
-            belief *= odds[arrived & 1, arrived >> 1]
-        p.belief[v] = belief
-        for t in range(first, last):
-            onward = flat.variable_edges[t] ^ 1
-            if onward ^ 1 != e:
-                put(tree, onward, candidate_odds(p, onward, odds, new, damping, maximise))
-    return tree[1]
+        odds[e & 1, e >> 1] = new[e & 1, e >> 1]
+        v = receiver[e]
+        begin, end = ptr[v], ptr[v + 1]
+        belief = theta[v]
+        for t in range(begin, end):
+            belief *= odds[edges[t] & 1, edges[t] >> 1]
+        beliefs[v] = belief
+        for t in range(begin - 1, end):  # e itself, then what v sends on
+            f = e if t < begin else edges[t] ^ 1
+            change = 0.0
+            if f == e ^ 1:
+                continue
+            if f != e or damping > 0.0:
+                k, side = f >> 1, f & 1
+                s = belief if f != e else beliefs[receiver[e ^ 1]]
+                old, back = odds[side, k], odds[1 - side, k]
+                r = sent_odds(psi[1 - side, k], psi[side, k], psi[2, k], s, back, old, damping, maximise)
+                new[side, k] = r
+                change = odds_change(old, r, maximise)
+            pending[f] = change
+            level = max((bits[f] >> 52) - SMALLEST_EXPONENT, 1) if change > 0.0 else 0
+            after[before[f]], before[after[f]] = after[f], before[f]
+            last = before[size + level]
+            after[last] = before[size + level] = f
+            before[f], after[f] = last, size + level
+            top = max(top, level)
+    highest[0] = top
+    return largest(pending)
 
 
 # ---------------------------------------------------------------- probabilities
@@ -216,15 +264,16 @@ def tables_one_by_one(
     if history.shape[0]:
         log_of(w.mu, history[0])
     code = variable_products(flat, w, 0, flat.cardinality.size)
-    tree = start_tree(np.zeros(flat.edge_variable.size if schedule == RESIDUAL else 0))
+    queue = start_queue(np.zeros(flat.edge_variable.size if schedule == RESIDUAL else 0))
     if schedule == RESIDUAL:
         for k in range(flat.factor_index.size):
-            code = candidates(flat, w, k, tree, damping, maximise) if code == DONE else code
+            if code == DONE:
+                code = candidates(flat, w, k, -1, -1, queue, damping, maximise)
     changes = np.empty(most)
     ran = 0
     while ran < most and code == DONE:
         if schedule == RESIDUAL:
-            code, changes[ran] = residual_tables(flat, w, tree, damping, maximise, watch)
+            code, changes[ran] = residual_tables(flat, w, queue, damping, maximise, watch)
         else:
             backward = schedule == SEQUENTIAL and ran % 2 == 1
             code, changes[ran] = sequential_tables(flat, w, damping, maximise, backward, watch)
@@ -292,8 +341,13 @@ def sequential_tables(
 
 
 @jit_inner
-def candidates(flat: Flat, w: Tables, k: int, tree: Array, damping: float, maximise: bool) -> int:
-    """What factor k would send, into ``new``, normalised and damped, and how much that would change."""
+def candidates(
+    flat: Flat, w: Tables, k: int, alone: int, but: int, queue: Queue, damping: float, maximise: bool
+) -> int:
+    """What factor k would send, into ``new``, normalised and damped; and into the queue how much that would change.
+
+    Into the queue goes the edge ``alone``, or if that is -1 all except ``but``.
+    """
     code = factor_sums(flat, w, k, k + 1, maximise)
     for e in range(flat.factor_ptr[k], flat.factor_ptr[k + 1]):
         begin, end = flat.message_ptr[e], flat.message_ptr[e + 1]
@@ -307,38 +361,39 @@ def candidates(flat: Flat, w: Tables, k: int, tree: Array, damping: float, maxim
                 return NO_MASS if code == DONE else code
             for i in range(begin, end):
                 w.new[i] /= scale
-        change = 0.0
-        for i in range(begin, end):
-            change = max(change, abs(w.new[i] - w.mu[i]))
-        put(tree, e, change)
+        if e == alone or (alone < 0 and e != but):
+            change = 0.0
+            for i in range(begin, end):
+                change = max(change, abs(w.new[i] - w.mu[i]))
+            put(queue, e, change)
     return code
 
 
 @jit_inner
 def residual_tables(
-    flat: Flat, w: Tables, tree: Array, damping: float, maximise: bool, watch: Array
+    flat: Flat, w: Tables, queue: Queue, damping: float, maximise: bool, watch: Array
 ) -> tuple[int, float]:
-    """As many updates as messages, always of the one that would change most. Returns a code, the largest change."""
+    """As residual_odds. Returns a code, the largest pending change."""
     for step in range(flat.edge_variable.size):
-        if tree[1] == 0.0 or (step % LOOK == LOOK - 1 and watch[STOP] != RUNNING):
+        e = newest_of_the_largest(queue.before, queue.highest, queue.pending.size)
+        if e < 0 or (step % LOOK == LOOK - 1 and watch[STOP] != RUNNING):
             break
-        e = top(tree)
-        low = np.inf
+        low, code = np.inf, DONE
         for i in range(flat.message_ptr[e], flat.message_ptr[e + 1]):
             w.mu[i] = w.new[i]
             low = min(low, w.mu[i] if w.mu[i] > 0.0 else np.inf)
         w.mu_lowest[e] = low
-        v, code = flat.edge_variable[e], DONE
+        put(queue, e, 0.0)
+        if damping > 0.0:  # a damped step leaves the rest of the way pending
+            code = candidates(flat, w, flat.edge_factor[e], e, -1, queue, damping, maximise)
+        v = flat.edge_variable[e]
         for t in range(flat.variable_ptr[v], flat.variable_ptr[v + 1]):
-            onward = flat.variable_edges[t]
-            if onward == e and damping == 0.0:
-                put(tree, e, 0.0)
-                continue
-            k = flat.edge_factor[onward]
-            if onward != e:
-                code = product_without(flat, w, onward)
-            if code == DONE:
-                code = candidates(flat, w, k, tree, damping, maximise)
-            if code != DONE:
-                return code, 0.0
-    return DONE, tree[1]
+            out = flat.variable_edges[t]
+            if out != e:
+                k = flat.edge_factor[out]
+                code = product_without(flat, w, out) if code == DONE else code
+                if code == DONE:
+                    code = candidates(flat, w, k, -1, out, queue, damping, maximise)
+        if code != DONE:
+            return code, 0.0
+    return DONE, largest(queue.pending)

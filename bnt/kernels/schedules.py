@@ -1,12 +1,10 @@
 """The schedules in logarithms: flooding, sequential, residual; any factors, listed cliques too, and any range.
 
-Flooding updates all messages at once, sequential one factor after the other, residual always the message that would
-change most.
+Flooding updates all messages at once, sequential one factor after the other, residual one message after the other, by
+the queue of one_by_one.py.
 """
 
 from __future__ import annotations
-
-import heapq
 
 import numpy as np
 
@@ -22,6 +20,7 @@ from bnt.kernels.equations import (
 )
 from bnt.kernels.exp_log import exp_of, fast_log
 from bnt.kernels.jit import jit_inner, jit_whole
+from bnt.kernels.one_by_one import Queue, largest, newest_of_the_largest, put, start_queue
 from bnt.kernels.options import FLOODING, INTERRUPTED, ROUND, RUNNING, SEQUENTIAL, STOP
 from bnt.kernels.tables import join
 from bnt.kernels.watch import told_to_stop
@@ -119,45 +118,41 @@ def copy_into(target: Array, source: Array) -> None:
 def run_residual(
     flat: Flat, mu: Array, damping: float, maximise: bool, most: int, tolerance: float, history: Array, watch: Array
 ) -> tuple[int, Array, bool]:
-    """Residual schedule: always update the message that would change most. One round is E updates.
+    """Residual schedule: update the newest message that no other would change twice as much. One round is E updates.
 
     Returns rounds run, the largest pending change after each round (0 exactly at a fixed point), and False: no mass.
     """
     edges = flat.edge_variable.size
     nu, new = np.zeros(mu.size), mu.copy()
-    pending = np.zeros(edges)
-    queue = [(0.0, 0) for _ in range(0)]
+    queue = start_queue(np.zeros(edges))
     for v in range(flat.cardinality.size):
         if not variable_messages(flat, v, mu, nu):
             return 0, np.empty(0), False
     for k in range(flat.factor_index.size):
-        if not refresh(flat, k, mu, nu, new, pending, queue, damping, maximise):
+        if not refresh(flat, k, -1, -1, mu, nu, new, queue, damping, maximise):
             return 0, np.empty(0), False
     changes = np.empty(most)
     for r in range(most):
         for _ in range(edges):
-            while queue and -queue[0][0] != pending[queue[0][1]]:
-                heapq.heappop(queue)  # outdated: this message was updated since
-            if not queue or pending[queue[0][1]] == 0.0 or watch[STOP] != RUNNING:
+            e = newest_of_the_largest(queue.before, queue.highest, edges)
+            if e < 0 or watch[STOP] != RUNNING:
                 break
-            e = heapq.heappop(queue)[1]
-            begin, end = flat.message_ptr[e], flat.message_ptr[e + 1]
-            for i in range(begin, end):
+            for i in range(flat.message_ptr[e], flat.message_ptr[e + 1]):
                 mu[i] = new[i]
-            pending[e] = 0.0
+            put(queue, e, 0.0)
             rest = damping > 0.0  # a damped step leaves the rest of the way pending
-            if rest and not refresh(flat, flat.edge_factor[e], mu, nu, new, pending, queue, damping, maximise):
+            if rest and not refresh(flat, flat.edge_factor[e], e, -1, mu, nu, new, queue, damping, maximise):
                 return r, changes[:r], False
             v = flat.edge_variable[e]
             for t in range(flat.variable_ptr[v], flat.variable_ptr[v + 1]):
-                other = flat.variable_edges[t]
-                if other == e:
+                out = flat.variable_edges[t]
+                if out == e:
                     continue
-                if not edge_message(flat, other, mu, nu):
+                if not edge_message(flat, out, mu, nu):
                     return r, changes[:r], False
-                if not refresh(flat, flat.edge_factor[other], mu, nu, new, pending, queue, damping, maximise):
+                if not refresh(flat, flat.edge_factor[out], -1, out, mu, nu, new, queue, damping, maximise):
                     return r, changes[:r], False
-        changes[r] = pending.max() if edges else 0.0
+        changes[r] = largest(queue.pending)
         if history.shape[0]:
             copy_into(history[r + 1], mu)
         if changes[r] <= tolerance or told_to_stop(watch, r + 1, changes[r]):
@@ -208,15 +203,16 @@ def sweep_forest(flat: Flat, mu: Array, maximise: bool, watch: Array) -> tuple[b
 def refresh(
     flat: Flat,
     k: int,
+    alone: int,
+    but: int,
     mu: Array,
     nu: Array,
     new: Array,
-    pending: Array,
-    queue: list[tuple[float, int]],
+    queue: Queue,
     damping: float,
     maximise: bool,
 ) -> bool:
-    """Recompute factor k's candidate messages into ``new`` and queue those whose pending change moved."""
+    """one_by_one.candidates in logarithms. False: no mass."""
     if not factor_messages(flat, k, nu, new, maximise):
         return False
     for e in range(flat.factor_ptr[k], flat.factor_ptr[k + 1]):
@@ -225,12 +221,11 @@ def refresh(
             for i in range(begin, end):
                 new[i] = (1.0 - damping) * new[i] + damping * mu[i]
             normalise(new, begin, end, maximise)
-        change = 0.0
-        for i in range(begin, end):
-            change = max(change, abs(np.exp(new[i]) - np.exp(mu[i])))
-        if change != pending[e]:
-            pending[e] = change
-            heapq.heappush(queue, (-change, e))
+        if e == alone or (alone < 0 and e != but):
+            change = 0.0
+            for i in range(begin, end):
+                change = max(change, abs(np.exp(new[i]) - np.exp(mu[i])))
+            put(queue, e, change)
     return True
 
 

@@ -230,6 +230,34 @@ def test_python_sources_equal_the_compiled_kernels(seed, mode, damping):
             np.testing.assert_allclose(twin[2], found.changes, atol=1e-14)
 
 
+@PYTHON
+@given(st.integers(0, 10**6), st.sampled_from(["sum", "max"]), st.sampled_from([0.0, 0.4]))
+def test_python_sources_equal_the_compiled_kernels_one_by_one(seed, mode, damping):
+    from bnt.kernels.one_by_one import pairwise_one_by_one, tables_one_by_one
+    from bnt.kernels.schedules import run_residual
+    from bnt.kernels.solve import solve_pairwise_one_by_one, solve_tables_one_by_one
+
+    for graph, compiled, source in (
+        (random_graphs.loopy(seed, zeros=0.1), solve_tables_one_by_one, tables_one_by_one),
+        (random_graphs.pairwise(seed), solve_pairwise_one_by_one, pairwise_one_by_one),
+    ):
+        assume(fields_have_mass(graph))
+        flat, rest = base_flat(graph), (damping, mode == "max", 4, 4, -1.0, NO_HISTORY, np.zeros(3))
+        for schedule in ("sequential", "residual"):
+            found = solve(compiled, graph, None, mode, damping, 4, schedule=schedule)
+            twin = python_only(source)(flat, SCHEDULES[schedule], *rest)
+            if found.code == 0:
+                np.testing.assert_allclose(twin[3], found.mu, rtol=1e-11, atol=1e-13)
+                np.testing.assert_allclose(twin[2], found.changes, atol=1e-13)
+    mu, other = start_messages(flat, mode == "max"), start_messages(flat, mode == "max")
+    found, twin = (
+        kernel(flat, messages, damping, mode == "max", 4, -1.0, NO_HISTORY, np.zeros(3))
+        for kernel, messages in ((run_residual, mu), (python_only(run_residual), other))
+    )
+    np.testing.assert_allclose(np.exp(mu), np.exp(other), atol=1e-13)
+    np.testing.assert_allclose(found[1], twin[1], atol=1e-13)
+
+
 def python_only(kernel):
     """The kernel's source with every kernel that it calls uncompiled too."""
     function = kernel.py_func
@@ -354,6 +382,33 @@ def test_sequential_and_residual_agree_in_odds_tables_and_logarithms(seed, mode,
             continue
         np.testing.assert_allclose(np.exp(odds.logs), np.exp(logs._logs), atol=tolerance)
         np.testing.assert_allclose(np.exp(tables.logs), np.exp(logs._logs), atol=tolerance)
+
+
+@given(
+    st.integers(0, 10**6),
+    st.sampled_from(["sum", "max"]),
+    st.sampled_from([0.0, 0.4]),
+    st.sampled_from(["sequential", "residual"]),
+    st.sampled_from([1, 2, 7]),
+)
+def test_one_by_one_equals_the_textbook_message_by_message(seed, mode, damping, schedule, rounds):
+    """The same messages in the same order: after so many rounds all are equal, and so is the change that is left."""
+    from bnt.kernels.solve import DONE, solve_pairwise_one_by_one, solve_tables_one_by_one
+
+    kernels = [(random_graphs.loopy(seed, zeros=0.0), [solve_tables_one_by_one])]
+    kernels.append((random_graphs.pairwise(seed), [solve_pairwise_one_by_one, solve_tables_one_by_one]))
+    for graph, engines in kernels:
+        if not len(base_flat(graph).edge_factor):
+            continue
+        expected, _, change = naive.one_by_one(graph, schedule, rounds, mode == "max", damping)
+        vector = np.concatenate([*expected.values()])
+        known, options = parse_evidence(graph, None), checked_options(mode, damping, rounds, 0.0, True, schedule)
+        found = [solve(kernel, graph, None, mode, damping, rounds, True, schedule) for kernel in engines]
+        assert all(one.code == DONE for one in found)
+        logs = belief_propagation.in_logs(graph, known, options)
+        for history, changes in [(one.history, one.changes) for one in found] + [(logs._history, logs.message_change)]:
+            np.testing.assert_allclose(np.exp(history[rounds]), vector, atol=1e-12)
+            np.testing.assert_allclose(changes[-1], change, atol=1e-12)
 
 
 @given(st.integers(0, 10**6), st.sampled_from(["sum", "max"]), st.sampled_from([0.0, 0.4]))
