@@ -171,7 +171,7 @@ def in_floats(graph: FactorGraph, known: Evidence, options: Options, seconds: fl
     told, code = partial(Progress, options), tables.UNDERFLOW
     made: Array | partial[Array]
     if is_binary_pairwise(graph):
-        kernel = solve.solve_pairwise_one_by_one if one_by_one else solve.solve_pairwise
+        kernel = solve.solve_pairwise_one_by_one if schedule == RESIDUAL else solve.solve_pairwise
         found = watch.call(kernel, arguments, work, told, seconds, True)
         code, support, rounds, changes, mu, logs, exact, finished, history = found  # solve.Solved: naming takes 0.4 us
         made = partial(pairwise.pairwise_logs, mu, options.maximise)  # large, and seldom asked for

@@ -1,4 +1,4 @@
-"""Sequential and residual schedules in odds and in probabilities: one factor, or one message, after the other.
+"""One message after the other in odds and in probabilities, and in the latter one factor after the other, too.
 
 The equations and the ranges are those of pairwise.py and tables.py; what they cannot hold is done by schedules.py, in
 logarithms. The residual schedule keeps all edges in lists by the power of two of how much their message would change,
@@ -111,7 +111,6 @@ def largest(pending: Array) -> float:
 @jit_inner
 def pairwise_one_by_one(
     flat: Flat,
-    schedule: int,
     damping: float,
     maximise: bool,
     most: int,
@@ -120,20 +119,16 @@ def pairwise_one_by_one(
     history: Array,
     watch: Array,
 ) -> tuple[int, int, Array, Array, Array]:
-    """As flood_pairwise; one round updates as many messages as there are."""
+    """RESIDUAL, as flood_pairwise; one round updates as many messages as there are."""
     p = start_pairs(flat, np.empty(0, np.int64))
-    odds = np.ones((2, p.a.size))
+    odds, new = np.ones((2, p.a.size)), np.empty((2, p.a.size))
     if history.shape[0]:
         log_messages(odds, maximise, history[0])
-    new = np.empty((2, p.a.size if schedule == RESIDUAL else 0))
     queue = start_queue(first_changes(p, odds, new, damping, maximise))
     changes = np.empty(most)
     ran = 0
     while ran < most:
-        if schedule == SEQUENTIAL:
-            changes[ran] = sequential_odds(p, odds, damping, maximise, ran % 2 == 1)
-        else:
-            changes[ran] = residual_odds(flat, p, odds, new, queue, damping, maximise, watch)
+        changes[ran] = residual_odds(flat, p, odds, new, queue, damping, maximise, watch)
         ran += 1
         if history.shape[0]:
             log_messages(odds, maximise, history[ran])
@@ -162,23 +157,6 @@ def odds_change(old: float, new: float, maximise: bool) -> float:
         t, u = max(1.0, old), max(1.0, new)
         return max(abs(old * u - new * t), abs(t - u)) / (t * u)
     return abs(old - new) / ((1.0 + old) * (1.0 + new))
-
-
-@jit_inner
-def sequential_odds(p: Pairs, odds: Array, damping: float, maximise: bool, backward: bool) -> float:
-    """One sweep over the factors, each from the newest messages. Returns the largest change."""
-    products(p, odds, p.belief)
-    change, m = 0.0, p.a.size
-    for step in range(m):
-        k = m - 1 - step if backward else step
-        a, b, old_a, old_b = p.a[k], p.b[k], odds[0, k], odds[1, k]
-        x_a, x_b = p.belief[a] / old_a, p.belief[b] / old_b
-        new_b = sent_odds(p.psi[0, k], p.psi[1, k], p.psi[2, k], x_a, 1.0, old_b, damping, maximise)
-        new_a = sent_odds(p.psi[1, k], p.psi[0, k], p.psi[2, k], x_b, 1.0, old_a, damping, maximise)
-        p.belief[a], p.belief[b] = x_a * new_a, x_b * new_b
-        odds[0, k], odds[1, k] = new_a, new_b
-        change = max(change, max(odds_change(old_a, new_a, maximise), odds_change(old_b, new_b, maximise)))
-    return change
 
 
 @jit_inner

@@ -23,6 +23,7 @@ from bnt.graph.flat import Flat, Ints
 from bnt.kernels.equations import normalise
 from bnt.kernels.exp_log import fast_exp, fast_log
 from bnt.kernels.jit import jit, jit_inner
+from bnt.kernels.options import FLOODING, SEQUENTIAL
 from bnt.kernels.tables import DONE
 from bnt.kernels.watch import told_to_stop
 
@@ -96,7 +97,7 @@ def start_pairs(flat: Flat, order: Ints) -> Pairs:
 @jit_inner
 def flood_pairwise(
     flat: Flat,
-    in_place: bool,
+    schedule: int,
     damping: float,
     maximise: bool,
     most: int,
@@ -108,11 +109,19 @@ def flood_pairwise(
     """Rounds from uniform messages, for graphs that pass ``odds_fit``; arguments as flood_tables.
 
     Factor k sends the odds ``to_a[k]`` to its first variable ``a[k]`` and ``to_b[k]`` to its second, in place: a pair's
-    new messages depend on nothing but its own old ones and the beliefs S. Flooding takes the beliefs of the round
-    before; ``in_place`` those that all earlier blocks of factors have updated already (block Gauss-Seidel). Returns
-    DONE, rounds run, the change of each round, the odds of all messages (2, m), and of all beliefs (n,).
+    new messages depend on nothing but its own old ones and the beliefs S. FLOODING takes the beliefs of the round
+    before; SEQUENTIAL those that all earlier factors have updated already, wave by wave, backwards in every second
+    round; any other schedule those that all earlier blocks of factors have (block Gauss-Seidel). Returns DONE, rounds
+    run, the change of each round, the odds of all messages (2, m), and of all beliefs (n,).
     """
-    order = scattered(flat.factor_index.size if in_place else 0)
+    m, sequential = flat.factor_index.size, schedule == SEQUENTIAL
+    if sequential:
+        order, ends = waves(flat)
+    else:
+        order = scattered(0 if schedule == FLOODING else m)
+        ends = np.empty((order.size + SMALL_BLOCK - 1) // SMALL_BLOCK, np.int64)
+        for block in range(ends.size):
+            ends[block] = min(SMALL_BLOCK * (block + 1), m)
     p = start_pairs(flat, order)
     belief, update = p.belief, p.update
     odds = np.ones((2, p.a.size))
@@ -122,21 +131,50 @@ def flood_pairwise(
     changes = np.empty(most)
     ran = 0
     while ran < most:
-        if in_place:
-            if ran % AFRESH == AFRESH - 1:
-                products(p, odds, belief)
-            changes[ran] = in_place_round(p.a, p.b, p.psi, belief, to_a, to_b, damping, maximise)
-        else:
+        if schedule == FLOODING:
             changes[ran] = pairwise_round(p.a, p.b, p.psi, p.theta, belief, update, to_a, to_b, damping, maximise)
             belief, update = update, belief
+        else:
+            if ran % AFRESH == AFRESH - 1:
+                products(p, odds, belief)
+            backward = sequential and ran % 2 == 1
+            changes[ran] = in_place_round(p.a, p.b, p.psi, belief, to_a, to_b, ends, backward, damping, maximise)
         ran += 1
         if history.shape[0]:
             log_messages(in_own_order(odds, order), maximise, history[ran])
         if (changes[ran - 1] <= stop_at and ran >= least) or told_to_stop(watch, ran, changes[ran - 1]):
             break
-    if in_place:
+    if schedule != FLOODING:
         products(p, odds, belief)
     return DONE, ran, changes[:ran], in_own_order(odds, order), belief
+
+
+@jit_inner
+def waves(flat: Flat) -> tuple[Ints, Ints]:
+    """An order that computes what one factor after the other does, and where in it each wave ends.
+
+    A factor is in the wave after the last of the earlier factors that share a variable with it, so no two of a wave
+    meet, and of two factors that meet the earlier one is in an earlier wave: forwards and backwards alike.
+    """
+    n, m = flat.cardinality.size, flat.factor_index.size
+    wave, free = np.empty(m, np.int64), np.zeros(n, np.int64)  # free: the first wave without a factor of this variable
+    ends = np.zeros(m, np.int64)
+    count = 0
+    for k in range(m):
+        a, b = flat.edge_variable[2 * k], flat.edge_variable[2 * k + 1]
+        wave[k] = max(free[a], free[b])
+        free[a] = free[b] = wave[k] + 1
+        count = max(count, wave[k] + 1)
+        ends[wave[k]] += 1
+    place = np.zeros(count, np.int64)
+    for w in range(1, count):
+        place[w] = ends[w - 1]
+        ends[w] += ends[w - 1]
+    order = np.empty(m, np.int64)
+    for k in range(m):
+        order[place[wave[k]]] = k
+        place[wave[k]] += 1
+    return order, ends[:count]
 
 
 @jit_inner
@@ -186,26 +224,41 @@ def products(p: Pairs, odds: Array, belief: Array) -> None:
 
 @jit_inner
 def in_place_round(
-    a: Ints, b: Ints, psi: Array, belief: Array, to_a: Array, to_b: Array, damping: float, maximise: bool
+    a: Ints,
+    b: Ints,
+    psi: Array,
+    belief: Array,
+    to_a: Array,
+    to_b: Array,
+    ends: Ints,
+    backward: bool,
+    damping: float,
+    maximise: bool,
 ) -> float:
-    """One round in which every block of factors reads the beliefs that the blocks before it have just updated."""
+    """One round in which every block of factors reads the beliefs that the blocks before it have just updated.
+
+    Block i ends before factor ends[i]; backwards, the last block comes first. Larger ones than ``SMALL_BLOCK`` are cut:
+    those are waves, whose factors do not meet.
+    """
     changes = np.zeros(SMALL_BLOCK)
     sender_a, sender_b = np.empty(SMALL_BLOCK), np.empty(SMALL_BLOCK)
     next_a, next_b = np.empty(SMALL_BLOCK), np.empty(SMALL_BLOCK)
-    for begin in range(0, a.size, SMALL_BLOCK):
-        end = min(begin + SMALL_BLOCK, a.size)
-        block_a, block_b, old_a, old_b = a[begin:end], b[begin:end], to_a[begin:end], to_b[begin:end]
-        s_a, s_b, new_a, new_b = sender_a[: end - begin], sender_b[: end - begin], next_a, next_b
-        for k in range(block_a.size):
-            s_a[k], s_b[k] = belief[block_a[k]], belief[block_b[k]]
-        psi_01, psi_10, psi_11 = psi[0, begin:end], psi[1, begin:end], psi[2, begin:end]
-        new_odds(psi_01, psi_10, psi_11, s_a, old_a, new_b, maximise)
-        new_odds(psi_10, psi_01, psi_11, s_b, old_b, new_a, maximise)
-        turn_odds(old_a, new_a, s_a, changes, damping, maximise)
-        turn_odds(old_b, new_b, s_b, changes, damping, maximise)
-        for k in range(block_a.size):
-            belief[block_a[k]] *= s_a[k]
-            belief[block_b[k]] *= s_b[k]
+    for step in range(ends.size):
+        block = ends.size - 1 - step if backward else step
+        for begin in range(ends[block - 1] if block > 0 else 0, ends[block], SMALL_BLOCK):
+            end = min(begin + SMALL_BLOCK, ends[block])
+            block_a, block_b, old_a, old_b = a[begin:end], b[begin:end], to_a[begin:end], to_b[begin:end]
+            s_a, s_b, new_a, new_b = sender_a[: end - begin], sender_b[: end - begin], next_a, next_b
+            for k in range(block_a.size):
+                s_a[k], s_b[k] = belief[block_a[k]], belief[block_b[k]]
+            psi_01, psi_10, psi_11 = psi[0, begin:end], psi[1, begin:end], psi[2, begin:end]
+            new_odds(psi_01, psi_10, psi_11, s_a, old_a, new_b, maximise)
+            new_odds(psi_10, psi_01, psi_11, s_b, old_b, new_a, maximise)
+            turn_odds(old_a, new_a, s_a, changes, damping, maximise)
+            turn_odds(old_b, new_b, s_b, changes, damping, maximise)
+            for k in range(block_a.size):
+                belief[block_a[k]] *= s_a[k]
+                belief[block_b[k]] *= s_b[k]
     largest = 0.0
     for k in range(SMALL_BLOCK):
         largest = max(largest, changes[k])

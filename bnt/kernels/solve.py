@@ -18,7 +18,7 @@ from bnt.kernels.equations import forest_order, rounds_needed, when_it_ends, whi
 from bnt.kernels.exp_log import fast_exp
 from bnt.kernels.jit import jit, jit_inner, jit_whole
 from bnt.kernels.one_by_one import pairwise_one_by_one, tables_one_by_one
-from bnt.kernels.options import AUTO, FLOODING, INTERRUPTED, STOP, Options
+from bnt.kernels.options import AUTO, INTERRUPTED, STOP, Options
 from bnt.kernels.pairwise import flood_pairwise, odds_fit, pairwise_beliefs
 from bnt.kernels.readout import IMPOSSIBLE, POSSIBLE, find_support, log_beliefs, search_order
 from bnt.kernels.tables import DONE, NO_MASS, UNDERFLOW, flood_tables, sweep_tables
@@ -105,9 +105,8 @@ def solve_pairwise(base: Flat, observed: Ints, soft: Array, options: Options, wa
     needed, most, least, stop_at, history = plan(flat, options)
     if not alive or not odds_fit(flat):
         return nothing_paired(UNDERFLOW if alive else NO_MASS, history)
-    in_place = options.schedule != FLOODING
     code, ran, changes, odds, belief = flood_pairwise(
-        flat, in_place, options.damping, options.maximise, most, least, stop_at, history, watch
+        flat, options.schedule, options.damping, options.maximise, most, least, stop_at, history, watch
     )
     exact = which_exact(needed, changes, options)
     logs = pairwise_beliefs(flat, belief, options.maximise)
@@ -116,13 +115,13 @@ def solve_pairwise(base: Flat, observed: Ints, soft: Array, options: Options, wa
 
 @jit_whole
 def solve_pairwise_one_by_one(base: Flat, observed: Ints, soft: Array, options: Options, watch: Array) -> Parts:
-    """``solve_pairwise`` by the schedules SEQUENTIAL and RESIDUAL."""
+    """``solve_pairwise`` by the schedule RESIDUAL."""
     flat, alive = reduced_flat(base, observed, soft)
     needed, most, least, stop_at, history = plan(flat, options)
     if not alive or not odds_fit(flat):
         return nothing_paired(UNDERFLOW if alive else NO_MASS, history)
     code, ran, changes, odds, belief = pairwise_one_by_one(
-        flat, options.schedule, options.damping, options.maximise, most, least, stop_at, history, watch
+        flat, options.damping, options.maximise, most, least, stop_at, history, watch
     )
     exact = which_exact(needed, changes, options)
     logs = pairwise_beliefs(flat, belief, options.maximise)

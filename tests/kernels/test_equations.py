@@ -218,7 +218,7 @@ def test_python_sources_equal_the_compiled_kernels(seed, mode, damping):
 
     for graph, compiled, source, first in (
         (random_graphs.loopy(seed, zeros=0.1), solve_tables, flood_tables, ()),
-        (random_graphs.pairwise(seed), solve_pairwise, flood_pairwise, (False,)),
+        (random_graphs.pairwise(seed), solve_pairwise, flood_pairwise, (SCHEDULES["flooding"],)),
     ):
         assume(fields_have_mass(graph))
         found = solve(compiled, graph, None, mode, damping, 4)
@@ -234,21 +234,25 @@ def test_python_sources_equal_the_compiled_kernels(seed, mode, damping):
 @given(st.integers(0, 10**6), st.sampled_from(["sum", "max"]), st.sampled_from([0.0, 0.4]))
 def test_python_sources_equal_the_compiled_kernels_one_by_one(seed, mode, damping):
     from bnt.kernels.one_by_one import pairwise_one_by_one, tables_one_by_one
+    from bnt.kernels.pairwise import flood_pairwise
     from bnt.kernels.schedules import run_residual
-    from bnt.kernels.solve import solve_pairwise_one_by_one, solve_tables_one_by_one
+    from bnt.kernels.solve import solve_pairwise, solve_pairwise_one_by_one, solve_tables_one_by_one
 
-    for graph, compiled, source in (
-        (random_graphs.loopy(seed, zeros=0.1), solve_tables_one_by_one, tables_one_by_one),
-        (random_graphs.pairwise(seed), solve_pairwise_one_by_one, pairwise_one_by_one),
+    loopy, pairs = random_graphs.loopy(seed, zeros=0.1), random_graphs.pairwise(seed)
+    assume(fields_have_mass(loopy))
+    sequential, residual = SCHEDULES["sequential"], SCHEDULES["residual"]
+    for graph, compiled, source, schedule, first in (
+        (loopy, solve_tables_one_by_one, tables_one_by_one, "sequential", (sequential,)),
+        (loopy, solve_tables_one_by_one, tables_one_by_one, "residual", (residual,)),
+        (pairs, solve_pairwise, flood_pairwise, "sequential", (sequential,)),
+        (pairs, solve_pairwise_one_by_one, pairwise_one_by_one, "residual", ()),
     ):
-        assume(fields_have_mass(graph))
         flat, rest = base_flat(graph), (damping, mode == "max", 4, 4, -1.0, NO_HISTORY, np.zeros(3))
-        for schedule in ("sequential", "residual"):
-            found = solve(compiled, graph, None, mode, damping, 4, schedule=schedule)
-            twin = python_only(source)(flat, SCHEDULES[schedule], *rest)
-            if found.code == 0:
-                np.testing.assert_allclose(twin[3], found.mu, rtol=1e-11, atol=1e-13)
-                np.testing.assert_allclose(twin[2], found.changes, atol=1e-13)
+        found = solve(compiled, graph, None, mode, damping, 4, schedule=schedule)
+        twin = python_only(source)(flat, *first, *rest)
+        if found.code == 0:
+            np.testing.assert_allclose(twin[3], found.mu, rtol=1e-11, atol=1e-13)
+            np.testing.assert_allclose(twin[2], found.changes, atol=1e-13)
     mu, other = start_messages(flat, mode == "max"), start_messages(flat, mode == "max")
     found, twin = (
         kernel(flat, messages, damping, mode == "max", 4, -1.0, NO_HISTORY, np.zeros(3))
@@ -359,7 +363,8 @@ def test_which_engine_runs(monkeypatch):
     ):
         assert engines(graph) == names
         single = [name + "_one_by_one" if name != "logs" else name for name in names]
-        assert engines(graph, "residual") == engines(graph, "sequential") == single
+        assert engines(graph, "residual") == single
+        assert engines(graph, "sequential") == [name.replace("pairwise_one_by_one", "pairwise") for name in single]
     assert engines(chain(4, [[1.0, 0.0], [0.0, 1.0]]), "auto") == ["solve_pairwise", "solve_tables"]  # two sweeps
     assert engines(random_graphs.pairwise(3, edges=[(0, 1), (1, 2), (2, 0)]), "auto") == ["solve_pairwise"]
     assert engines(random_graphs.pairwise(3, edges=[(0, 1), (1, 2), (2, 0)]), "in-place") == ["solve_pairwise"]
@@ -368,14 +373,15 @@ def test_which_engine_runs(monkeypatch):
 @given(st.integers(0, 10**6), st.sampled_from(["sum", "max"]), st.sampled_from([0.0, 0.4]))
 def test_sequential_and_residual_agree_in_odds_tables_and_logarithms(seed, mode, damping):
     """Four sweeps, or as many residual updates, message by message; ties of the residual order may differ."""
-    from bnt.kernels.solve import DONE, solve_pairwise_one_by_one, solve_tables_one_by_one
+    from bnt.kernels.solve import DONE, solve_pairwise, solve_pairwise_one_by_one, solve_tables_one_by_one
 
     graph = random_graphs.pairwise(seed)
     evidence = random_graphs.evidence(graph, seed)
     known = parse_evidence(graph, evidence)
     for schedule, rounds, tolerance in (("sequential", 4, 1e-13), ("residual", None, 1e-9)):
         arguments = (graph, evidence, mode, damping, rounds, False, schedule)
-        odds, tables = solve(solve_pairwise_one_by_one, *arguments), solve(solve_tables_one_by_one, *arguments)
+        kernel = solve_pairwise if schedule == "sequential" else solve_pairwise_one_by_one
+        odds, tables = solve(kernel, *arguments), solve(solve_tables_one_by_one, *arguments)
         assert odds.code == tables.code == DONE
         logs = belief_propagation.in_logs(graph, known, checked_options(mode, damping, rounds, 1e-10, False, schedule))
         if rounds is None and not logs.converged:
@@ -393,10 +399,11 @@ def test_sequential_and_residual_agree_in_odds_tables_and_logarithms(seed, mode,
 )
 def test_one_by_one_equals_the_textbook_message_by_message(seed, mode, damping, schedule, rounds):
     """The same messages in the same order: after so many rounds all are equal, and so is the change that is left."""
-    from bnt.kernels.solve import DONE, solve_pairwise_one_by_one, solve_tables_one_by_one
+    from bnt.kernels.solve import DONE, solve_pairwise, solve_pairwise_one_by_one, solve_tables_one_by_one
 
+    in_odds = solve_pairwise if schedule == "sequential" else solve_pairwise_one_by_one
     kernels = [(random_graphs.loopy(seed, zeros=0.0), [solve_tables_one_by_one])]
-    kernels.append((random_graphs.pairwise(seed), [solve_pairwise_one_by_one, solve_tables_one_by_one]))
+    kernels.append((random_graphs.pairwise(seed), [in_odds, solve_tables_one_by_one]))
     for graph, engines in kernels:
         if not len(base_flat(graph).edge_factor):
             continue
@@ -423,6 +430,22 @@ def test_in_place_blocks_by_hand(seed, mode, damping):
     more = solve(solve_pairwise, graph, None, mode, damping, 40, True, "in-place")
     twin = in_logs(graph, None, mode, damping, 40)  # a graph of one block has no order: in place is flooding
     np.testing.assert_allclose(np.exp(more.history), np.exp(twin._history), atol=1e-11)
+
+
+@given(st.integers(0, 10**6))
+def test_waves_keep_the_order_of_factors_that_meet(seed):
+    from bnt.kernels.pairwise import waves
+
+    flat = base_flat(random_graphs.pairwise(seed))
+    order, ends = python_only(waves)(flat)
+    ends_of = flat.edge_variable.reshape(-1, 2)
+    np.testing.assert_array_equal(np.sort(order), np.arange(len(ends_of)))
+    wave = np.empty(len(order), int)
+    wave[order] = np.searchsorted(ends, np.arange(len(order)), side="right")
+    for k, early in enumerate(ends_of):
+        for later in range(k + 1, len(ends_of)):
+            if set(early) & set(ends_of[later]):
+                assert wave[k] < wave[later]
 
 
 def test_the_scattered_order_holds_every_factor_once():
