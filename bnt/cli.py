@@ -212,12 +212,12 @@ def _answer(graph: FactorGraph, evidence: dict[str, str], asked: list[str], argu
 
 def run_verify(arguments: argparse.Namespace) -> int:
     """``bnt verify``: 0 if the transformer equals its belief propagation in every message and round, else 1."""
-    from bnt.compiler.compile import MEMORY_LIMIT, compile_graph
+    from bnt.compiler.compile import FORWARD_LIMIT, compile_graph
     from bnt.compiler.verify import verify_model
 
     graph = load_graph(arguments.network)
     evidence = read_evidence(graph, arguments.evidence)
-    limit = MEMORY_LIMIT if arguments.memory_mb is None else arguments.memory_mb * 2**20
+    limit = FORWARD_LIMIT if arguments.memory_mb is None else arguments.memory_mb * 2**20
     model = compile_graph(
         graph, evidence, rounds=arguments.rounds, construction=arguments.construction, memory_limit=limit
     )

@@ -21,9 +21,9 @@ import numpy as np
 
 from bnt.checks import MEMORY_LIMIT, is_missing
 from bnt.compiler.compile import Construction, compile_graph
-from bnt.compiler.model import CompiledModel
+from bnt.compiler.model import CompiledModel, reference
 from bnt.compiler.pairwise import pairwise_obstacle
-from bnt.compiler.posterior import MOST_LAYERS
+from bnt.compiler.posterior import MOST_ROUNDS
 from bnt.errors import (
     EvidenceError,
     InconsistentEvidenceError,
@@ -39,6 +39,8 @@ from bnt.graph.pgmpy_bridge import from_pgmpy
 from bnt.inference.belief_propagation import run_bp
 from bnt.inference.exact import exact_marginals, log_probability
 from bnt.inference.posterior import exact_status, weakest
+from bnt.inference.result import BPResult
+from bnt.inference.variational import MeanFieldResult, TRWResult
 from bnt.transformer.forward import Trace, forward
 
 if TYPE_CHECKING:
@@ -421,8 +423,8 @@ class LoopyInference(PgmpyEngine):
 class TransformerInference(PgmpyEngine):
     """A transformer compiled for each question; its forward pass is the answer (bnt.compile_graph).
 
-    rounds: of belief propagation, one layer each; None: as many as it needs, at most 100. construction: as in
-    compile_graph; "junction-tree" is exact on loops, too.
+    rounds: of belief propagation, one layer each and one to begin; None: as many as it needs, at most 100.
+    construction: as in compile_graph; "junction-tree" is exact on loops, too.
     """
 
     def __init__(self, model: Any, *, rounds: int | None = None, construction: Construction = "auto"):
@@ -430,14 +432,22 @@ class TransformerInference(PgmpyEngine):
         super().__init__(model)
 
     def run(self, graph: FactorGraph, evidence: Evidence) -> Found:
-        """log_z is Bethe's, of the transformer's own messages. Raises as compile_graph."""
+        """log_z is Bethe's, of the transformer's own messages; the bound of tree-reweighted or mean-field rounds.
+
+        Raises as compile_graph.
+        """
         from bnt.kernels.readout import bethe_terms
 
-        model, trace, status = self._forward(graph, evidence, "sum")
+        model, trace, status, rounds = self._forward(graph, evidence, "sum")
         if self._is_normalised:
             log_z = 0.0
         elif model.construction == "junction-tree":  # whose messages are those of cliques
             log_z = exact_marginals(graph, evidence).log_z
+        elif isinstance(rounds, TRWResult):
+            assert rounds.log_z_upper is not None  # with the edge weights of a compiled model it is certified
+            log_z = rounds.log_z_upper
+        elif isinstance(rounds, MeanFieldResult):
+            log_z = rounds.log_z_lower
         else:
             mu = model.messages_of(trace.after_layer(-1))
             log_z = model.reduced.log_constant + math.fsum(bethe_terms(model.flat, mu))
@@ -452,7 +462,7 @@ class TransformerInference(PgmpyEngine):
         if self.construction == "junction-tree" or pairwise_obstacle(absorb(graph, evidence)):
             return self._search(graph, evidence)
         known, chosen = dict(evidence), {}
-        model, trace, status = self._forward(graph, known, "max")
+        model, trace, status, _ = self._forward(graph, known, "max")
         beliefs, statuses = model.beliefs(trace), [status]
         for variable in graph.variables:
             vector = beliefs.vector(variable.name)
@@ -460,7 +470,7 @@ class TransformerInference(PgmpyEngine):
             chosen[variable.name] = variable.states[i]
             if len(vector) > 1 and np.ptp(np.sort(vector)[-2:]) <= TIE:
                 known[variable.name] = _fixed(known.get(variable.name), variable.states[i], i)
-                model, trace, status = self._forward(graph, known, "max")
+                model, trace, status, _ = self._forward(graph, known, "max")
                 beliefs = model.beliefs(trace)
                 statuses.append(status)
         return chosen, weakest(statuses)
@@ -495,19 +505,23 @@ class TransformerInference(PgmpyEngine):
             chosen[variable.name] = value if isinstance(value, str) else variable.states[int(np.argmax(value))]
         return chosen, weakest(statuses)
 
-    def _forward(self, graph: FactorGraph, evidence: Evidence, mode: Any) -> tuple[CompiledModel, Trace, str]:
-        """The compiled model, its forward pass, and what that many rounds are worth."""
-        rounds, status = self.rounds, ""
-        if self.construction != "junction-tree":
-            if rounds is None:  # of the schedule that layers compute
-                rounds = min(run_bp(graph, evidence, mode=mode, schedule="flooding").rounds, MOST_LAYERS)
-            status = run_bp(graph, evidence, mode=mode, rounds=rounds).status
-        model = compile_graph(graph, evidence, construction=self.construction, mode=mode, rounds=rounds)
-        if not status:
+    def _forward(
+        self, graph: FactorGraph, evidence: Evidence, mode: Any
+    ) -> tuple[CompiledModel, Trace, str, BPResult | None]:
+        """The compiled model, its forward pass, what that is worth, and the rounds that its layers compute."""
+        construction, rounds, found = self.construction, self.rounds, None
+        if construction != "junction-tree":
+            if rounds is None:
+                rounds = min(reference(construction, graph, evidence, mode, keep_history=False).rounds, MOST_ROUNDS)
+            found = reference(construction, graph, evidence, mode, rounds=rounds, keep_history=False)
+        model = compile_graph(graph, evidence, construction=construction, mode=mode, rounds=rounds)
+        if found is not None:
+            status = found.status
+        else:
             enough = model.exact_after is not None and model.rounds >= model.exact_after
             known = parse_evidence(graph, evidence)
             status = exact_status(graph, known, mode, *graph.index) if enough else "not converged"
-        return model, forward(model.tokens, model.weights, keep="last"), status
+        return model, forward(model.tokens, model.weights, keep="last"), status, found
 
 
 def in_range(what: str, log: float) -> float:

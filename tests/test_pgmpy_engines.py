@@ -13,6 +13,7 @@ from pgmpy.models import DiscreteBayesianNetwork, DiscreteMarkovNetwork
 from pgmpy.models import FactorGraph as PgmpyGraph
 
 import bnt
+from bnt import run_mean_field, run_trw
 from bnt.errors import BntError, EvidenceError, InconsistentEvidenceError, ModelError, TooLargeError
 from bnt.pgmpy_engines import ExactInference, LoopyInference, TransformerInference
 from tests import naive, random_graphs
@@ -220,6 +221,21 @@ def test_evidence_of_probability_zero_and_tables_too_large_are_refused(monkeypat
     monkeypatch.setattr("bnt.pgmpy_engines.MOST_RUNS", 2)
     with pytest.raises(TooLargeError, match="within 2 transformers"):
         TransformerInference(student()).map_query()
+
+
+@pytest.mark.parametrize("construction", ["tree-reweighted", "mean-field"])
+def test_status_and_weight_are_those_of_the_rounds_that_were_compiled(construction: str) -> None:
+    """Mean field is not exact on a tree, and where messages bound log Z a factor's weight is that bound."""
+    model = DiscreteMarkovNetwork([("a", "b"), ("b", "c")])
+    model.add_factors(*(DiscreteFactor(pair, [2, 2], [4.0, 1.0, 1.0, 3.0]) for pair in (["a", "b"], ["b", "c"])))
+    asked = TransformerInference(model, construction=construction)  # type: ignore[arg-type]
+    factor = asked.query(["b"])
+    run = {"tree-reweighted": run_trw, "mean-field": run_mean_field}[construction]
+    found = run(model)
+    assert asked.status == found.status == ("exact" if construction == "tree-reweighted" else "approximate")
+    bound = found.log_z_upper if construction == "tree-reweighted" else found.log_z_lower
+    assert factor.values.sum() == pytest.approx(np.exp(bound), rel=1e-9)
+    np.testing.assert_allclose(factor.values / factor.values.sum(), found.beliefs.vector("b"), atol=1e-9)
 
 
 def test_ties_are_broken_to_a_possible_assignment() -> None:

@@ -22,7 +22,7 @@ from bnt.inference.digits import LARGE, absorb_levelled, largest_log
 from bnt.kernels.options import checked_options
 from bnt.transformer.blocks import Weights
 
-MEMORY_LIMIT = 2 * 2**30  # bytes
+FORWARD_LIMIT = 2 * 2**30  # bytes of a forward pass; MEMORY_LIMIT of checks.py is for tables of inference
 LOOPY_ROUNDS = 30  # where rounds=None and the graph has loops: belief propagation has no last round there
 
 CONSTRUCTIONS = {
@@ -44,7 +44,7 @@ def compile_graph(
     construction: Construction = "auto",
     mode: Literal["sum", "max"] = "sum",
     damping: float = 0.0,
-    memory_limit: int = MEMORY_LIMIT,
+    memory_limit: int = FORWARD_LIMIT,
 ) -> CompiledModel:
     """Weights and tokens of a transformer that computes, layer by layer, what ``run_bp`` computes round by round.
 

@@ -95,7 +95,10 @@ class CompiledModel:
         return self.reduced.graph
 
     def reference(self, keep_history: bool = True) -> BPResult:
-        """What the layers compute, by ``run_bp``, or by ``run_trw`` or ``run_mean_field`` where it is theirs."""
+        """The rounds that the layers compute, by ``run_bp``, ``run_trw`` or ``run_mean_field``, whose they are.
+
+        Of a junction tree these are the rounds on the graph itself, which its layers do not compute: they are exact.
+        """
         return reference(
             self.construction, self.graph, self.evidence, self.mode, self.damping, self.rounds, keep_history
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
+from typing import get_args
 
 from bnt.compiler.compile import Construction, compile_graph
 from bnt.compiler.model import reference
@@ -18,13 +19,12 @@ from bnt.inference.posterior import Asked, Mode, Posterior, by_propagation, exac
 from bnt.transformer.forward import forward
 
 AGREEMENT = 1e-9  # largest difference, in probability, between a transformer and what it computes
-ASKED_AS = {  # in a record, so that the same construction is asked again
+ASKED_AS: dict[Construction, str] = {  # in a record, so that the same construction is asked again
+    **{construction: f"{construction} transformer" for construction in get_args(Construction)},
+    "auto": "transformer",
     "junction-tree": "junction-tree",
-    "tree-reweighted": "tree-reweighted transformer",
-    "mean-field": "mean-field transformer",
-    "rotary": "rotary transformer",
 }
-MOST_LAYERS = 100  # of a transformer whose belief propagation keeps changing
+MOST_ROUNDS = 100  # of a transformer whose belief propagation keeps changing
 
 
 class DisagreementError(UnsupportedModelError):
@@ -41,13 +41,13 @@ def transformer_posterior(
 ) -> Posterior:
     """The question of ``bnt.posterior``, answered by the compiled transformer of this graph and evidence.
 
-    As many layers as belief propagation needs rounds, at most MOST_LAYERS; its status is that of belief propagation
-    after as many rounds. construction "junction-tree": exact on loops, too. Raises as ``compile_graph``, and
-    DisagreementError where the answer is off by more than AGREEMENT.
+    As many rounds as belief propagation needs, at most MOST_ROUNDS, one layer each and one to begin; its status is that
+    of belief propagation after as many rounds. construction "junction-tree": exact on loops, too. Raises as
+    ``compile_graph``, and DisagreementError where the answer is off by more than AGREEMENT.
     """
     graph = as_graph(graph)
     asked = tuple(graph.index if query is None else dict.fromkeys(query))
-    name = ASKED_AS.get(construction, "transformer")
+    name = ASKED_AS.get(construction, "transformer")  # compile_graph refuses what is none
     question = Asked(graph, parse_evidence(graph, evidence), name, whole=query is None)
     if construction == "junction-tree":
         model = compile_graph(graph, evidence, construction=construction, mode=mode)
@@ -57,7 +57,7 @@ def transformer_posterior(
         worth = partial(exact_status, graph, question.evidence, mode)
         return Posterior(asked, beliefs, _called(model.construction), mode, worth, None, model.rounds, asked=question)
     bp = reference(construction, graph, evidence, mode)
-    rounds = min(bp.rounds, MOST_LAYERS)
+    rounds = min(bp.rounds, MOST_ROUNDS)
     model = compile_graph(graph, evidence, construction=construction, mode=mode, rounds=rounds)
     beliefs = model.beliefs(forward(model.tokens, model.weights, keep="last"))
     if rounds < bp.rounds:

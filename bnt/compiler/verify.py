@@ -1,6 +1,6 @@
 """verify_model: a compiled transformer against belief propagation, message by message and round by round, and against
-exact marginals: a forward pass, run_bp, and enumeration, or on larger graphs a junction tree. The first shares nothing
-with the other two; the junction tree runs on kernels of run_bp, and is tested against pgmpy's variable elimination."""
+exact marginals: a forward pass, run_bp, and exact_marginals (enumeration, where joint states are few, or a junction
+tree). None shares code with another; the junction tree is tested against pgmpy's variable elimination."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """``bnt release``: from a solved source notebook to the exercise that learners get.
 
-What learners get is a pure function of the source file (versions.py), so two releases are byte-identical. Before anything is written
-the source is executed: twice solved (checks must reproduce, whatever type of number comes), and once unanswered.
+What learners get is a pure function of the source (versions.py), so two releases are byte-identical. Before anything
+is written the source is executed: twice solved (checks must reproduce, whatever type of number comes), and once
+unanswered.
 """
 
 from __future__ import annotations

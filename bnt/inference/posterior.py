@@ -44,7 +44,7 @@ class Asked(NamedTuple):
 
     graph: FactorGraph
     evidence: Evidence
-    method: str  # "auto", "exact", "bp", "transformer", "junction-tree"
+    method: str  # of bnt.posterior, or of a transformer as ASKED_AS of compiler/posterior.py calls it
     memory_limit: float = MEMORY_LIMIT
     whole: bool = False  # about all variables, because no query was given
 

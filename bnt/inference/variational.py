@@ -1,4 +1,4 @@
-"""Other message passing than belief propagation, with the same results: ``run_trw`` and ``run_mean_field``.
+"""Other message passing than belief propagation, with results of the same kind: ``run_trw`` and ``run_mean_field``.
 
 Both optimise something, so both bound log Z: tree-reweighted messages from above, mean field from below.
 

@@ -73,7 +73,7 @@ def _asked_again(content: Json) -> Record:
     graph = models.graph_from_json(model)
     query = None if question["whole"] else question["query"]
     evidence, method = question["evidence"], question["method"]
-    compiled: dict[str, Any] = {name: construction for construction, name in ASKED_AS.items()} | {"transformer": "auto"}
+    compiled = {name: construction for construction, name in ASKED_AS.items()}
     if method in compiled:
         construction = compiled[method]
         answer = transformer_posterior(graph, evidence, query, mode=question["mode"], construction=construction)

@@ -1,4 +1,4 @@
-"""Every widget is ``Explorer(picture function, controls)``, and the controls are these.
+"""Every explorer is ``Explorer(picture function, controls)``, and the controls are these.
 
 The page shows them itself (explorer.js): Tab reaches them, arrow keys choose a button or move a slider. A move is
 answered from frames that came with the output, and else by the kernel, which draws one picture at a time. Once a move

@@ -37,7 +37,7 @@ def test_otherwise_it_is_its_belief_propagation_status_included():
 
 
 def test_it_stops_at_most_layers_and_says_not_converged(monkeypatch):
-    monkeypatch.setattr(module, "MOST_LAYERS", 3)
+    monkeypatch.setattr(module, "MOST_ROUNDS", 3)
     answer = transformer_posterior(grid(3, 3))
     assert (answer.rounds, answer.status) == (3, "not converged")
 

@@ -25,12 +25,14 @@ def test_records_hold() -> None:
     base = bnt.load_knowledge("dating")
     atom = str(next(iter(base.concepts())))
     loopy = random_graphs.loopy(3)
+    pairs = random_graphs.pairwise(5, edges=[(0, 1), (1, 2), (2, 3)])
     for answer in (
         bnt.posterior(graph, {"Xray": {"positive": 1.0, "negative": 0.0}}),  # a likelihood that leaves one state
         bnt.posterior(graph, {"Xray": "positive"}, mode="max"),
         bnt.posterior(loopy, None, [loopy.variables[0].name], "bp"),
         transformer_posterior(graph, {"Xray": "positive"}, ["Cancer"]),
         transformer_posterior(graph, {"Xray": "positive"}, ["Cancer"], construction="junction-tree"),
+        transformer_posterior(pairs, {"x3": "s1"}, ["x0"], construction="general"),  # "auto" takes pairwise
         bnt.ask(base, atom, {}),
         bnt.ask(base.ground(fan_in=2), atom, {}, method="exact"),
     ):
