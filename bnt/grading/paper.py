@@ -89,13 +89,15 @@ def with_number(text: str, seed: int | None) -> str:
 
 
 def names_bound(text: str) -> frozenset[str]:
-    """Names that a cell defines or assigns at top level."""
+    """Names that a cell defines or assigns at top level; those that run inside a comprehension stay in it."""
     found: set[str] = set()
     for node in ast.parse(_python_of(text)).body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             found.add(node.name)
-        else:
-            found |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+            continue
+        inside = {n for c in ast.walk(node) if isinstance(c, ast.comprehension) for n in ast.walk(c.target)}
+        stored = (n for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
+        found |= {n.id for n in stored if n not in inside}
     return frozenset(found)
 
 

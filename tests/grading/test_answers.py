@@ -19,7 +19,7 @@ from bnt.grading.commands import main
 from bnt.grading.disguise import MODES, disguised, dressed
 from bnt.grading.grade import grade
 from bnt.grading.mutation import fate, is_open, mutants, sample
-from bnt.grading.paper import build_paper, with_number
+from bnt.grading.paper import build_paper, names_bound, with_number
 from bnt.grading.release import check_by_running, refuse_order, refuse_shared_ids
 from bnt.grading.source import Source, read_source, solved
 from bnt.grading.trial import Trial
@@ -382,3 +382,9 @@ def test_a_thousand_added_cells_are_read_in_no_time(tmp_path: Path) -> None:
     _, notes = find(notebook["cells"], Sheet(source))
     assert time.process_time() - start < 5
     assert "more than 100 added cells: the others are not run" in notes
+
+
+def test_a_name_inside_a_comprehension_is_not_bound() -> None:
+    """Else a check that uses the same letter would count as one of that answer."""
+    assert names_bound("design = [i for i in range(5)]") == {"design"}
+    assert names_bound("for i in range(3):\n    x = [(y := k) for k in range(i)]") == {"i", "x", "y"}
