@@ -6,9 +6,12 @@ import gzip
 import json
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from bnt import BayesianNetwork
 
 # name -> (kind, size, rounds per run); the couplings of fbgbp are one number for the whole graph
 ISING = {
@@ -69,7 +72,14 @@ def network(folder: Path, source: Path | None, name: str) -> Path:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # columns printed with few digits are renormalised
         net = parse_bif(bif.read_text())
-    rng = np.random.default_rng(0)
+    evidence = sampled_evidence(net, np.random.default_rng(0))
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps({"kind": "network", "bif": str(bif), "evidence": evidence, "tolerance": 1e-8}))
+    return path
+
+
+def sampled_evidence(net: BayesianNetwork, rng: np.random.Generator) -> dict[str, str]:
+    """The states of a tenth of the variables, drawn, in one sample of the network."""
     drawn: dict[str, int] = {}
     while len(drawn) < len(net.states):
         for v, above in net.parents.items():
@@ -77,10 +87,7 @@ def network(folder: Path, source: Path | None, name: str) -> Path:
                 column = net.tables[v][(slice(None), *(drawn[p] for p in above))]
                 drawn[v] = int(rng.choice(len(column), p=column / column.sum()))
     names = rng.choice(list(net.states), max(1, len(net.states) // 10), replace=False)
-    evidence = {str(v): net.states[str(v)][drawn[str(v)]] for v in names}
-    path = folder / f"{name}.json"
-    path.write_text(json.dumps({"kind": "network", "bif": str(bif), "evidence": evidence, "tolerance": 1e-8}))
-    return path
+    return {str(v): net.states[str(v)][drawn[str(v)]] for v in names}
 
 
 def rows(folder: Path, network_case: Path, count: int = 10_000, share: float = 0.3) -> Path:

@@ -41,19 +41,12 @@ def case(folder: Path, name: str, kind: str) -> Path:
 
     from bnt.graph.bif import read_bif
 
+    from .cases import sampled_evidence
+
     whole = json.loads((folder / f"{name}.json").read_text())
     net = read_bif(whole["bif"])
     rng = np.random.default_rng(1)
-    rows = []
-    for _ in range(ROWS):
-        drawn: dict[str, int] = {}
-        while len(drawn) < len(net.states):
-            for v, above in net.parents.items():
-                if v not in drawn and all(p in drawn for p in above):
-                    column = net.tables[v][(slice(None), *(drawn[p] for p in above))]
-                    drawn[v] = int(rng.choice(len(column), p=column / column.sum()))
-        names = rng.choice(list(net.states), max(1, len(net.states) // 10), replace=False)
-        rows.append({str(v): net.states[str(v)][drawn[str(v)]] for v in names})
+    rows = [sampled_evidence(net, rng) for _ in range(ROWS)]
     queries = [str(rng.choice([v for v in net.states if v not in row])) for row in rows]
     path = folder / f"{name}_{kind}.json"
     path.write_text(json.dumps({"kind": kind, "bif": whole["bif"], "rows": rows, "queries": queries}))

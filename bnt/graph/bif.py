@@ -22,7 +22,7 @@ import numpy as np
 
 from bnt.errors import FormatError, valid_names
 from bnt.graph.bayesian_network import Array, BayesianNetwork, Deviation, column_problem, describe_column, find_cycle
-from bnt.graph.text_files import read_text, write_text
+from bnt.graph.text_files import is_number, read_text, write_text
 
 _TOKEN = re.compile(r'"[^"\n]*"|[{}()\[\];,|]|[^\s{}()\[\];,|"]+|"')
 _NUMBER = r"\s*[-+]?(?:[0-9.]+(?:[eE][-+]?[0-9]+)?|[iI]nf(?:inity)?)\s*"
@@ -281,7 +281,7 @@ class _Parser:
             return list(map(float, words))
         except ValueError:
             for offset, word in enumerate(part):
-                if word != "," and not _is_number(word):
+                if word != "," and not is_number(word):
                     self.fail(f"expected a number or ';' in {inside()}, found {_short(word)}", start + offset)
             raise
 
@@ -430,14 +430,6 @@ def _comma_cure(numbers: list[float], wanted: int) -> str:
     """What to do where 0,5 has been read as the two numbers 0 and 5."""
     comma = len(numbers) == 2 * wanted and all(number == number // 1 for number in numbers)
     return "; write 0.5, not 0,5: a comma stands between two numbers" if comma else ""
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return "_" not in word
 
 
 def write_bif(network: BayesianNetwork, path: str | os.PathLike[str]) -> None:

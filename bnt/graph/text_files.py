@@ -58,3 +58,12 @@ def write_text(text: str, path: str | os.PathLike[str]) -> None:
         path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
     except OSError as error:
         raise FormatError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def is_number(word: str) -> bool:
+    """May a model file say so? Python's own 1_000 may not stand there."""
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return "_" not in word

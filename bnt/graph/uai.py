@@ -18,7 +18,7 @@ from bnt.errors import FormatError, ModelError
 from bnt.graph.bayesian_network import Array, BayesianNetwork, checked_network
 from bnt.graph.beliefs import Beliefs
 from bnt.graph.factor_graph import Factor, FactorGraph, Variable
-from bnt.graph.text_files import read_text, write_text
+from bnt.graph.text_files import is_number, read_text, write_text
 
 MOST_ENTRIES = 2**27  # of one table, as in BIF
 
@@ -55,7 +55,7 @@ class _Tokens:
         try:
             values = np.array([word for word, _ in part], dtype=np.float64)
         except ValueError:
-            wrong = next(i for i, (word, _) in enumerate(part) if not _is_number(word))
+            wrong = next(i for i, (word, _) in enumerate(part) if not is_number(word))
             self.at += wrong + 1
             self.fail(f"expected a number in {what}, found {part[wrong][0][:30]!r}")
         self.at += size
@@ -65,14 +65,6 @@ class _Tokens:
         if self.at < len(self.words):
             self.at += 1
             self.fail(f"more text follows the end: {self.words[self.at - 1][0][:30]!r}")
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return "_" not in word
 
 
 def read_uai(path: str | os.PathLike[str]) -> FactorGraph | BayesianNetwork:

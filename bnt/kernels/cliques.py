@@ -122,7 +122,7 @@ def gather(
                 for j in range(columns):
                     out[target + j * step] += table[at + j]
             at += columns
-        r = count - 3
+        r = count - 3  # as in multiply: a function of its own takes large trees half as long again, or more
         while r >= 0:
             state[r] += 1
             where += strides[r]

@@ -61,13 +61,10 @@ def start_queue(pending: Array) -> Queue:
     after, before, bits, highest = links[0], links[1], pending.view(np.int64), np.zeros(1, np.int64)
     for node in range(edges + LEVELS):
         after[node] = before[node] = node
+    queue = Queue(pending, bits, after, before, highest)
     for e in range(edges):
-        level = max((bits[e] >> 52) - SMALLEST_EXPONENT, 1) if pending[e] > 0.0 else 0
-        last = before[edges + level]
-        after[last] = before[edges + level] = e
-        before[e], after[e] = last, edges + level
-        highest[0] = max(highest[0], level)
-    return Queue(pending, bits, after, before, highest)
+        put(queue, e, pending[e])
+    return queue
 
 
 @jit_inner

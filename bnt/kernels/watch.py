@@ -6,6 +6,7 @@ looks after every round at an array that it shares with the waiting main thread.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -35,6 +36,16 @@ def told_to_stop(watch: Array, ran: int, change: float) -> bool:
     return stop
 
 
+def _end_after(seconds: float, watch: Array, over: threading.Event) -> None:
+    """Tell a run that is not over by then to end as it is, after its first round at the earliest."""
+    wait = seconds
+    while not over.wait(wait):
+        if watch[ROUND] > 0:
+            watch[STOP] = ENOUGH
+            return
+        wait = TICK
+
+
 def call(
     kernel: Any,
     arguments: tuple[Any, ...],
@@ -49,8 +60,14 @@ def call(
     ``watch`` about ten times a second while it lasts, after ``TELL_AFTER``. After ``seconds`` the run ends as it is
     (watch[STOP] == ENOUGH). same_types: all calls of this kernel have arguments of the same types.
     """
-    if not COMPILED:
-        return kernel(*arguments)  # plain Python hears signals by itself
+    if not COMPILED:  # plain Python hears signals by itself, but not the time
+        over = threading.Event()
+        if seconds is not None:
+            threading.Thread(target=_end_after, args=(seconds, arguments[-1], over), daemon=True).start()
+        try:
+            return kernel(*arguments)
+        finally:
+            over.set()
     if work < LONG and kernel.overloads:  # compiled already
         return (kernel.machine_code() if same_types else kernel)(*arguments)
     watch: Array = arguments[-1]

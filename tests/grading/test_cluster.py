@@ -74,6 +74,12 @@ def class_of_twenty(tmp_path_factory: pytest.TempPathFactory):
     return source, folder / "in", contents(folder / "alone")
 
 
+def grading(source: Path, submissions: Path, out: Path) -> list[str]:
+    """``bnt grade``, in a process of its own."""
+    words = ["-m", "bnt.grading", "grade", source, submissions, "--out", out, "--seed", "7"]
+    return [sys.executable, *map(str, words)]
+
+
 def started(command: list[str], tmp: Path) -> subprocess.Popen:
     environment = {**os.environ, "TMPDIR": str(tmp), "PYTHONPATH": str(REPO)}
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -122,18 +128,7 @@ def lives(process: psutil.Process) -> bool:
 def test_a_killed_worker_loses_nothing_and_leaves_nothing(class_of_twenty, tmp_path: Path, own_tmp: Path) -> None:
     source, subs, alone = class_of_twenty
     out = tmp_path / "out"
-    command = [
-        sys.executable,
-        "-m",
-        "bnt.grading",
-        "grade",
-        str(source.path),
-        str(subs),
-        "--out",
-        str(out),
-        "--seed",
-        "7",
-    ]
+    command = grading(source.path, subs, out)
     process = started([*command, "--scheduler", "local:2"], own_tmp)
     wait_for(lambda: graded(out) >= 6)
     nodes: set[int] = set()
@@ -169,18 +164,7 @@ def test_a_killed_scheduler_is_said_and_resuming_regrades_nothing(
     address = json.loads(file.read_text())["address"]
     node = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard"]
     nodes = [started([*node, "--death-timeout", "10"], own_tmp) for _ in range(2)]
-    command = [
-        sys.executable,
-        "-m",
-        "bnt.grading",
-        "grade",
-        str(source.path),
-        str(subs),
-        "--out",
-        str(out),
-        "--seed",
-        "7",
-    ]
+    command = grading(source.path, subs, out)
     process = started([*command, "--scheduler", address], own_tmp)
     try:
         wait_for(lambda: graded(out) >= 5)

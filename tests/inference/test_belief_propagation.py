@@ -2,7 +2,6 @@
 
 import itertools
 import time
-from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -150,10 +149,9 @@ def test_a_forest_costs_as_much_as_it_is_large():
             )
 
 
-@pytest.mark.skipif(not COMPILED, reason="kernels run interpreted here: no thread watches the time")
 def test_a_limit_of_time_holds_within_the_sweeps_of_a_forest():
     """A forest whose sweeps take tenths of a second, in probabilities; and in logarithms, told to stop beforehand."""
-    n = 300_000
+    n = 300_000 if COMPILED else 2_000
     rng = np.random.default_rng(0)
     scopes = np.stack([np.arange(n - 1), np.arange(1, n)], 1)
     graph = FactorGraph.from_arrays(np.full(n, 4), scopes, rng.uniform(0.5, 1.0, (n - 1, 4, 4)))
@@ -211,18 +209,16 @@ def test_residual_takes_the_largest_change_first():
 
 
 def test_a_limit_of_seconds_says_what_to_try(monkeypatch):
-    """Interpreted no thread watches the time: there the run is small, and ends at its last round without a word."""
-    n, most = (30, 10**7) if COMPILED else (6, 20)
+    n, most = (30, 10**7) if COMPILED else (6, 10**5)  # interpreted a round takes a thousand times as long
     repel = np.exp([[-1.0, 1.0], [1.0, -1.0]])
     names = random_graphs.variables([2] * n)
     pairs = [Factor((names[i], names[j]), repel) for i in range(n) for j in range(i)]
     graph = FactorGraph(names, pairs + [Factor((v,), [1.0, np.exp(0.2)]) for v in names])
     monkeypatch.setattr("bnt.kernels.options.MOST_ROUNDS", most)
-    said = pytest.warns(UserWarning, match=r"not settled in 0.3 s: \d+ rounds, .*; try schedule=.*, or allow")
-    with said if COMPILED else nullcontext():
+    with pytest.warns(UserWarning, match=r"not settled in 0.3 s: \d+ rounds, .*; try schedule=.*, or allow"):
         result = run_bp(graph, schedule="flooding", seconds=0.3)
     assert result.status == "not converged"
-    assert result.rounds < most if COMPILED else result.rounds == most
+    assert result.rounds < most
     with pytest.raises(BntError, match="seconds must be above 0"):
         run_bp(graph, seconds=-1.0)
 
