@@ -20,6 +20,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import matplotlib
+
 from bnt.widgets import frames
 from bnt.widgets.explorer import Explorer
 from bnt.widgets.frames import FOLDER, State, code_of, pack, unpack
@@ -93,6 +95,11 @@ def as_stored(explorer: Explorer, path: Path, states: list[State]) -> int:
     return len(stored) if alike else 0
 
 
+def release() -> str:
+    """The release of matplotlib, 3.11 of 3.11.2: another one may place words and marks a little differently."""
+    return ".".join(matplotlib.__version__.split(".")[:2])
+
+
 def refresh(lesson: Path, index: dict[str, dict[str, Any]]) -> set[str]:
     """Draw what a lesson lacks; the keys of its widgets."""
     keys = set()
@@ -111,7 +118,7 @@ def refresh(lesson: Path, index: dict[str, dict[str, Any]]) -> set[str]:
             if not count:
                 path.write_bytes(pack({state: explorer.frame(state) for state in states}))
                 done, count = "drawn", len(states)
-            index[key] = {**entry, "frames": count}
+            index[key] = {**entry, "frames": count, "matplotlib": release()}
             write({**frames.index(), key: index[key]})  # as it is now: another lesson may be drawn beside this one
         size, took = path.stat().st_size / 1000, time.perf_counter() - begin
         print(f"{lesson.stem} {cell}: {index[key]['frames']} of {of}, {size:.0f} kB, {done}, {took:.0f} s", flush=True)
