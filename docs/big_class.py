@@ -165,7 +165,10 @@ def table(record: dict[str, Any]) -> str:
         ),
         ("the same command again", f"{finished['seconds']:.0f} s, exit {finished['exit']}"),
         ("rows that are not as they should be", f"{len(record['wrong rows'])} of {record['rows']}"),
-        ("rows that differ from an undisturbed run", f"{record['rows unlike those of an undisturbed run']}"),
+        (
+            f"of the first {speed['submissions']}, rows that differ from an undisturbed run",
+            f"{record['rows unlike those of an undisturbed run']}",
+        ),
         ("once more", f"{again['seconds']:.0f} s, {again['regraded']} submissions graded again"),
         ("left on disk", ", ".join(record["left on disk"]) or "nothing"),
     ]
