@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import bnt
+from tests.every import some
 
 REPO = Path(__file__).resolve().parents[2]
 CODE = """
@@ -79,6 +80,8 @@ assert found.beliefs.distance(bnt.exact_marginals(three, {"x0": "yes"}).beliefs)
 print("usable", flush=True)
 """
 LARGE = ["clique", "rows", "elimination"]  # within one clique; a batch of such; before there are cliques
+MOMENTS = [0.0, 0.2, 0.6, 1.2, 2.5]  # seconds
+FIRST = ["auto", "in-place", "sequential", "residual", "tables", "batch", "exact", *LARGE]
 LONGEST = 1.0  # CPU seconds of that process from the signal until it is heard; usually below 0.3
 
 
@@ -120,15 +123,14 @@ def test_a_warm_run_hears_the_stop_button(what: str) -> None:
     interrupted(what, "warm", 0.5)
 
 
-@pytest.mark.parametrize("after", [0.0, 0.2, 0.6, 1.2, 2.5])
+@pytest.mark.parametrize("after", MOMENTS)
 def test_the_first_run_of_a_process_hears_it_at_any_moment(after: float) -> None:
     """While numba is imported, kernels are loaded or compiled, or the first rounds run."""
     interrupted("flooding", "first", after)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("what", ["auto", "in-place", "sequential", "residual", "tables", "batch", "exact", *LARGE])
-@pytest.mark.parametrize("after", [0.0, 0.2, 0.6, 1.2, 2.5])
+@pytest.mark.parametrize(("after", "what"), some([(t, w) for t in MOMENTS for w in FIRST], 3))
 def test_every_schedule_hears_it_in_its_first_run(what: str, after: float) -> None:
     interrupted(what, "first", after)
 

@@ -17,6 +17,8 @@ from urllib.parse import unquote, urlparse
 
 import pytest
 
+from tests.every import EVERY
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
@@ -99,7 +101,7 @@ def test_every_page_is_quiet_accessible_and_fits(built: Path, address: str, chro
     in_full = {"index.html", "claims.html", "progress.html", "course/01_evidence_adds.html", "course/glossary.html"}
     in_full |= {"reference/inference.html", "exercises/01_evidence_adds.html", "docs/hub.html", "search.html"}
     assert in_full <= set(names)
-    chosen = names if "BNT_EVERY" in os.environ else [name for name in names if name in in_full] + names[::3]
+    chosen = names if EVERY else [name for name in names if name in in_full] + names[::3]
     for i, name in enumerate(dict.fromkeys(chosen)):
         for width, theme in SCREENS if name in in_full else [SCREENS[i % len(SCREENS)]]:
             with opened(chromium, address, name, width, theme) as page:

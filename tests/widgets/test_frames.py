@@ -20,6 +20,7 @@ from bnt.graph.networks import load_graph, random_tree
 from bnt.graph.networks import shipped as shipped_network
 from bnt.widgets import frames
 from bnt.widgets.explorer import Explorer, dial
+from tests.every import EVERY
 
 REPO = Path(__file__).resolve().parents[2]
 TOOL = runpy.run_path(str(REPO / "experiments/widget_frames.py"))
@@ -202,7 +203,7 @@ def test_a_sample_of_frames_is_what_is_drawn_now() -> None:
 def test_frames_are_what_is_drawn_now(lesson: str) -> None:
     """Two of every widget; with BNT_EVERY set, all of them, which takes the better part of an hour."""
     mine = [entry["frames"] for entry in INDEX.values() if entry["lesson"] == lesson]
-    if "BNT_EVERY" in os.environ:
+    if EVERY:
         assert compare(lesson, seed=None) == sum(mine)
     else:
         assert compare(lesson, seed=SEED) == sum(min(2, count) for count in mine)
