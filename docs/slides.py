@@ -1,12 +1,18 @@
 """Slides for six weeks, made of cells of the lessons:  python docs/slides.py --out slides
 
-Writes week-1.html to week-6.html (or those weeks that are named) for a browser: nbconvert and reveal.js. There is no
-second text: a slide is a cell of a lesson, named below by its id, so that a lesson that is mended mends its slide. A
-folded answer comes at the next press of a key; a prediction keeps its box, which works without a kernel.
+Writes week-1.html to week-6.html (or those weeks that are named) for a browser: nbconvert, reveal.js and MathJax, whose
+scripts are laid beside them, so that slides need no network. There is no second text: a slide is a cell of a lesson,
+named below by its id, so a lesson that is mended mends its slide. A folded answer comes at the next press of a key; a
+prediction keeps its box, which works without a kernel. Needs the extra `site`.
 """
 
 import argparse
 import copy
+import re
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import files as files_of_package
 from pathlib import Path
 
 import nbformat
@@ -86,7 +92,13 @@ def slides_of(week: int) -> NotebookNode:
             if cell.cell_type == "code" and (folded.get("source_hidden") or "widgets." in cell.source):
                 cell.metadata["transient"] = {"remove_source": True}
             late = folded.get("outputs_hidden") or cell.source.startswith("<details>")
-            cell.metadata["slideshow"] = _kind("fragment" if late else "subslide")["slideshow"]
+            asks = "widgets.guess(" in cell.source and chosen[-1].metadata["slideshow"]["slide_type"] == "subslide"
+            kind = "fragment" if late else "-" if asks else "subslide"  # a box stands below its question
+            cell.metadata["slideshow"] = _kind(kind)["slideshow"]
+            if cell.cell_type == "markdown":
+                cell.source = re.sub(
+                    r"(?<!!)\[([^\]]*)\]\((?!https?:)[^)]*\)", r"\1", cell.source
+                )  # links lead off a slide
             cell.id = f"s{number}-{place}"
             chosen.append(cell)
     return nbformat.v4.new_notebook(cells=chosen, metadata={"title": f"Week {week}"})
@@ -96,13 +108,60 @@ def _kind(kind: str) -> dict[str, dict[str, str]]:
     return {"slideshow": {"slide_type": kind}}
 
 
+def _files(package: str, after: str) -> Iterator[tuple[str, bytes]]:
+    """Name below ``after`` and content of a package's files. Ends the program without that package."""
+    try:
+        paths = files_of_package(package) or ()
+    except PackageNotFoundError:
+        sys.exit(f'{package} is missing: python -m pip install -e ".[course,site]"')
+    for path in paths:
+        inside = path.as_posix().partition(after)[2]
+        if inside:
+            yield inside, Path(str(path.locate())).read_bytes()
+
+
+def reveal() -> dict[str, bytes]:
+    """The files of reveal.js that slides need; its theme without a font of its own."""
+    wanted = {"reveal.js", "reveal.css", "theme/white.css"}
+    found = {name: raw for name, raw in _files("sphinx-revealjs", "/revealjs/dist/") if name in wanted}
+    if found.keys() != wanted:
+        sys.exit("sphinx-revealjs does not hold reveal.js where it used to")
+    found["theme/white.css"] = re.sub(rb"@import[^;]*;", b"", found["theme/white.css"])
+    found["reveal.js"] = re.sub(rb"//# sourceMappingURL=.*", b"", found["reveal.js"])
+    return {f"dist/{name}": raw for name, raw in found.items()}
+
+
+def mathjax() -> dict[str, bytes]:
+    """The one script and the fonts that formulas need, out of the package that carries MathJax 3."""
+    found = {
+        name: raw
+        for name, raw in _files("django-static-mathjax", "mathjax/static/mathjax/es5/")
+        if name == "tex-mml-chtml.js" or name.startswith("output/chtml/fonts/woff-v2/")
+    }
+    if len(found) < 2:
+        sys.exit("django-static-mathjax does not hold MathJax 3 where it used to")
+    return found
+
+
+def page(week: int, mathjax: str = "mathjax") -> str:
+    """The slides of one week; ``mathjax``: the folder of its script, seen from the page."""
+    exporter = SlidesExporter(
+        template_name="slides_template", extra_template_basedirs=[str(Path(__file__).parent)],
+        exclude_anchor_links=True, reveal_theme="white", reveal_url_prefix="reveal", mathjax_url=f"{mathjax}/tex-mml-chtml.js",
+    )  # fmt: skip
+    return str(exporter.from_notebook_node(slides_of(week))[0])
+
+
 def write(week: int, folder: Path) -> Path:
-    """The slides of one week as a page for a browser (reveal.js comes from the network when they are shown)."""
-    exporter = SlidesExporter(reveal_scroll=True, reveal_number="c/t", reveal_transition="none")
-    page, _ = exporter.from_notebook_node(slides_of(week))
-    folder.mkdir(parents=True, exist_ok=True)
+    """One week as a page for a browser, with the scripts that it needs beside it."""
+    laid = {f"reveal/{name}": raw for name, raw in reveal().items()}
+    laid |= {f"mathjax/{name}": raw for name, raw in mathjax().items()}
     target = folder / f"week-{week}.html"
-    target.write_text(page, encoding="utf-8")
+    for name, raw in laid.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(raw)
+    target.write_text(page(week), encoding="utf-8")
     return target
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 REPO = HERE.parent
-sys.path[:0] = [str(HERE), str(REPO)]
+sys.path[:0] = [str(HERE), str(REPO), str(REPO / "docs")]
 CACHE = REPO / "build" / "site"
 OWN_PAGES = ("genindex", "py-modindex", "search")  # sphinx makes them without a source
 MARK = "made-by-site-build.json"  # says that a folder may be written again, and what is in it
@@ -88,7 +88,7 @@ def sweep(source: Path, out: Path) -> None:
     texts = [path.relative_to(source) for path in source.rglob("*") if path.suffix in (".md", ".ipynb")]
     pages = {out / path.with_suffix(".html") for path in texts} | {out / f"{name}.html" for name in OWN_PAGES}
     for path in set(out.rglob("*.html")) - pages:
-        if path.relative_to(out).parts[0] not in ("_modules", "_static"):
+        if path.relative_to(out).parts[0] not in ("_modules", "_static", "slides"):
             path.unlink()
 
 

@@ -6,9 +6,10 @@ import json
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from importlib.metadata import files as files_of_package
 from pathlib import Path
 from typing import Any
+
+import slides
 
 from bnt.course import without_clone_only
 from ledger_page import claims_page
@@ -63,8 +64,10 @@ def write_sources(repo: Path, source: Path, rows: Rows) -> None:
     folder.put("exercises/index.md", exercises_page(repo))
     folder.put("index.md", landing(repo, rows))
     folder.put("progress.md", (HERE / "pages" / "progress.md").read_text(encoding="utf-8"))
+    folder.put("slides.md", slides_page(repo))
     folder.put("conf.py", (HERE / "conf.py").read_bytes())
     put_static(folder, repo, guesses)
+    put_slides(folder)
     folder.sweep()
 
 
@@ -112,6 +115,17 @@ def exercises_page(repo: Path) -> str:
     names = [path.stem for path in sorted((repo / "exercises").glob("*.ipynb"))]
     text = (HERE / "pages" / "exercises.md").read_text(encoding="utf-8")
     return text.replace("EXERCISES", "\n".join(names))
+
+
+def slides_page(repo: Path) -> str:
+    """A page that leads to the slides of each week."""
+    lines = []
+    for week, lessons in slides.WEEKS.items():
+        titles = [title_of(json.loads(slides.lesson(number).read_text(encoding="utf-8"))) for number in lessons]
+        lines.append(f'<li><a href="slides/week-{week}.html">Week {week}</a>: {"; ".join(titles)}</li>')
+    text = (HERE / "pages" / "slides.md").read_text(encoding="utf-8")
+    listed = "\n".join(lines)
+    return text.replace("WEEKS", f"```{{raw}} html\n<ul>\n{listed}\n</ul>\n```")
 
 
 def landing(repo: Path, rows: Rows) -> str:
@@ -167,16 +181,13 @@ def put_static(folder: Folder, repo: Path, guesses: list[Any]) -> None:
     lines = [f"window.bntWords={json.dumps(words, ensure_ascii=False)};"]
     lines.append(f"window.bntGuesses={json.dumps(guesses, ensure_ascii=False)};")
     folder.put("_static/words.js", "\n".join(lines))
-    put_mathjax(folder)
+    for name, raw in slides.mathjax().items():
+        folder.put(f"_static/mathjax/{name}", raw)
 
 
-def put_mathjax(folder: Folder) -> None:
-    """The one script and the fonts that formulas need, out of the package that carries MathJax 3."""
-    found = 0
-    for path in files_of_package("django-static-mathjax") or ():
-        inside = path.as_posix().partition("mathjax/static/mathjax/es5/")[2]
-        if inside == "tex-mml-chtml.js" or inside.startswith("output/chtml/fonts/woff-v2/"):
-            folder.put(f"_static/mathjax/{inside}", Path(str(path.locate())).read_bytes())
-            found += 1
-    if found < 2:
-        raise SystemExit("django-static-mathjax does not hold MathJax 3 where it used to")
+def put_slides(folder: Folder) -> None:
+    """Six weeks of slides out of docs/slides.py, which share the site's MathJax."""
+    for name, raw in slides.reveal().items():
+        folder.put(f"_extra/slides/reveal/{name}", raw)
+    for week in slides.WEEKS:
+        folder.put(f"_extra/slides/week-{week}.html", slides.page(week, "../_static/mathjax"))

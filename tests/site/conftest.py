@@ -17,12 +17,13 @@ REPO = Path(__file__).resolve().parent.parent.parent
 
 
 def part_of_site(name: str) -> ModuleType:
-    """A module of site/, which is no package: `site` is a module of Python's own."""
-    sys.path.insert(0, str(REPO / "site"))
+    """A module of site/, which is no package: `site` is a module of Python's own. It may ask for one of docs/."""
+    before = sys.path.copy()
+    sys.path[:0] = [str(REPO / "site"), str(REPO / "docs")]
     try:
         return import_module(name)
     finally:
-        sys.path.remove(str(REPO / "site"))
+        sys.path[:] = before
 
 
 @pytest.fixture(scope="session")

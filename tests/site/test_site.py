@@ -29,9 +29,9 @@ OURS = ("index", "claims", "progress", "README", "CHANGELOG", "search", "course/
 
 
 def pages_of(built: Path) -> list[str]:
-    """All pages but the listings of source code, as paths below the site."""
+    """All pages but slides and the listings of source code, as paths below the site."""
     names = sorted(path.relative_to(built).as_posix() for path in built.rglob("*.html"))
-    return [name for name in names if not name.startswith(("_modules/", "_static/"))]
+    return [name for name in names if not name.startswith(("_modules/", "_static/", "slides/"))]
 
 
 def test_every_link_and_every_anchor_is_there(built: Path) -> None:
@@ -165,6 +165,26 @@ def test_without_scripts_there_are_stills_and_words(built: Path, address: str, c
     with opened(chromium, address, "index.html", 390, "light", java_script_enabled=False) as page:
         assert page.get_by_role("heading", name="Yes, if you build one to be.").is_visible()
         assert page.locator(".bnt-map ol a").first.is_visible()
+
+
+def test_slides_turn_by_keyboard_answers_come_last_and_nothing_comes_from_outside(
+    built: Path, address: str, chromium: Browser
+) -> None:
+    for path in sorted(built.glob("slides/week-*.html")) if EVERY else [built / "slides" / "week-3.html"]:
+        with opened(chromium, address, f"slides/{path.name}", 1280, "light") as page:
+            page.wait_for_function("() => Reveal.isReady() && MathJax.startup.promise")
+            page.keyboard.press("ArrowDown")
+            shown = page.locator("section.present section.present").last
+            shown.wait_for()
+            assert shown.inner_text()
+            state = "() => Reveal.getSlidesElement().querySelectorAll('.fragment.visible').length"
+            assert page.evaluate(state) == 0
+            for _ in range(40):
+                page.keyboard.press("Space")
+                if page.evaluate(state):
+                    break
+            assert page.locator("section.present .fragment.visible").first.is_visible()
+            assert page.locator("mjx-container").count() > 5
 
 
 def test_a_word_of_the_glossary_says_what_it_means(address: str, chromium: Browser) -> None:
