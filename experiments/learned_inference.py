@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from bnt.learned import cavity as learned_cavity
 from bnt.learned import efficiency as sample_efficiency
 from bnt.learned import insides as inside_learned
 from bnt.learned import machines as learned_machines
@@ -97,6 +98,15 @@ def machines() -> Iterator[Part]:
                 yield f"{name}, {'overlap-free' if overlap_free else 'as published'}", records
 
 
+def cavity() -> Iterator[Part]:
+    first = {}
+    for family in learned_cavity.FAMILIES:
+        records = [learned_cavity.learn_family(family, seed) for seed in SEEDS]
+        first[family] = np.array(records[0]["parameters"])
+        yield family, records
+    yield "transfer", learned_cavity.transfer(first)
+
+
 def calibration() -> Iterator[Part]:
     yield from learned_trees.shipped_calibrations().items()
 
@@ -124,6 +134,7 @@ EXPERIMENTS: dict[str, Callable[[], Iterator[Part]]] = {
         trees,
         inside,
         machines,
+        cavity,
         calibration,
         efficiency,
         efficiency_seeds,

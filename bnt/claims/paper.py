@@ -181,7 +181,7 @@ PAPER_CLAIMS: dict[str, PaperClaim] = {
     "F1": PaperClaim(
         "asked by its readers",
         "inference algorithms better than belief propagation give better attention",
-        ("mean-field-layer", "trw-layer", "trw-bounds", "trw-repairs"),
+        ("mean-field-layer", "trw-layer", "trw-bounds", "trw-repairs", "cavity-learned"),
     ),
     "F3": PaperClaim(
         "asked by its readers",

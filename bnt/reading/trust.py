@@ -10,7 +10,8 @@ weighted by tanh of its coupling: below 1 belief propagation has one fixed point
    tree-reweighted messages. Far beyond the threshold belief propagation may settle anywhere.
 
 Made on 288 Ising models of nine variables; how often it names the better one on others is measured by the ledger row
-trw-repairs. Mean field was never the best of the three by more than .05.
+trw-repairs. On those, with weak fields, mean field was never the best of the three by more than .05; with strong
+couplings and strong fields together it can be by far.
 """
 
 from __future__ import annotations

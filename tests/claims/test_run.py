@@ -24,6 +24,7 @@ from bnt.compiler import pairwise as compile_pairwise
 from bnt.compiler import tree_reweighted as compile_tree_reweighted
 from bnt.inference import belief_propagation, exact, spectral_bound
 from bnt.knowledge import noisy_gates
+from bnt.learned import cavity
 from bnt.reading import implicit_graph, recovery
 from bnt.sequences import filtering, turing
 from bnt.transformer import activations, blocks
@@ -48,6 +49,7 @@ LESSONS = {
     "12_sequences_and_machines",
     "13_learning_to_infer",
     "14_wind_tunnels",
+    "16_other_attention",
 }
 
 
@@ -344,6 +346,14 @@ def not_turned(columns, frequencies):
     return columns
 
 
+def mean_field_means(fields, couplings):
+    """What mean field says in place of the exact means."""
+    means = np.tanh(fields)
+    for _ in range(50):
+        means = np.tanh(fields + np.einsum("mij,mj->mi", couplings, means))
+    return means
+
+
 def all_ones(flat):
     """Edge weights of plain belief propagation."""
     return np.ones(len(flat.factor_index))
@@ -427,6 +437,7 @@ MUTATIONS = [
     ("trw-layer", compile_tree_reweighted, "spanning_tree_weights", all_ones),
     ("trw-bounds", spanning, "spanning_tree_weights", all_ones),
     ("trw-repairs", spanning, "spanning_tree_weights", all_ones),
+    ("cavity-learned", cavity, "exact_means", mean_field_means),
     *mutations_learning.MUTATIONS,
     *mutations_wind_tunnels.MUTATIONS,
 ]
