@@ -147,7 +147,8 @@ def page(week: int, mathjax: str = "mathjax") -> str:
     """The slides of one week; ``mathjax``: the folder of its script, seen from the page."""
     exporter = SlidesExporter(
         template_name="slides_template", extra_template_basedirs=[str(Path(__file__).parent)],
-        exclude_anchor_links=True, reveal_theme="white", reveal_url_prefix="reveal", mathjax_url=f"{mathjax}/tex-mml-chtml.js",
+        exclude_anchor_links=True, reveal_theme="white", reveal_url_prefix="reveal",
+        mathjax_url=f"{mathjax}/tex-mml-chtml.js",
     )  # fmt: skip
     return str(exporter.from_notebook_node(slides_of(week))[0])
 
