@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     )
     from bnt.graph.beliefs import Beliefs
     from bnt.graph.factor_graph import Factor, FactorGraph, Variable
+    from bnt.graph.leaves import LeafFactor, graph_of_leaves, hidden_leaves, leaves_of, tree_cpd
     from bnt.graph.networks import load_graph, load_network
     from bnt.inference.batch import BatchResult, run_bp_batch
     from bnt.inference.belief_propagation import run_bp
@@ -86,6 +87,7 @@ _HOME = {
     "inference.variational": ("MeanFieldResult", "TRWResult", "run_mean_field", "run_trw"),
     "knowledge.explanations": ("Explanation", "explain"),
     "graph.factor_graph": ("Factor", "FactorGraph", "Variable"),
+    "graph.leaves": ("LeafFactor", "graph_of_leaves", "hidden_leaves", "leaves_of", "tree_cpd"),
     "sequences.filtering": ("compile_doubling_filter", "compile_filter"),
     "knowledge.grounding": ("Grounding",),
     "knowledge.base": ("KnowledgeBase", "load_knowledge", "parse_knowledge"),

@@ -191,6 +191,6 @@ PAPER_CLAIMS: dict[str, PaperClaim] = {
     "F2": PaperClaim(
         "asked by its readers",
         "mixtures of experts are inference, too",
-        ("moe-gate-is-posterior", "moe-top-k", "moe-log-odds"),
+        ("moe-gate-is-posterior", "moe-top-k", "moe-log-odds", "csi-leaves"),
     ),
 }

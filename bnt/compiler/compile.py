@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from bnt.checks import check_limit
-from bnt.compiler.general import compile_general
+from bnt.compiler.general import compile_general, has_zeros
 from bnt.compiler.junction_tree import compile_junction_tree
 from bnt.compiler.mean_field import compile_mean_field
 from bnt.compiler.model import CompiledModel
@@ -13,9 +13,10 @@ from bnt.compiler.pairwise import compile_pairwise, pairwise_obstacle
 from bnt.compiler.rotary_grid import compile_rotary
 from bnt.compiler.tree_reweighted import compile_tree_reweighted
 from bnt.errors import BntError, TooLargeError
-from bnt.graph.evidence import EvidenceLike
+from bnt.graph.evidence import EvidenceLike, Reduced, ReducedLeaves, absorb
 from bnt.graph.factor_graph import FactorGraph
 from bnt.graph.flat import Flat, flatten
+from bnt.graph.leaves import has_leaves, hidden_leaves
 from bnt.graph.pgmpy_bridge import as_graph
 from bnt.inference.belief_propagation import check_support, run_bp
 from bnt.inference.digits import LARGE, absorb_levelled, largest_log
@@ -51,6 +52,7 @@ def compile_graph(
     rounds: rounds of flooding belief propagation; the model has one layer more. None takes as many as a forest needs,
     LOOPY_ROUNDS on loops. construction: "auto" takes pairwise where it applies, else general; "tree-reweighted" and
     "mean-field" compute the rounds of ``run_trw`` and of ``run_mean_field`` instead; "rotary" takes homogeneous grids.
+    A factor given by leaves (``LeafFactor``) becomes one token per leaf in the general construction; no table is made.
     damping in [0, 1) mixes log messages. memory_limit: bytes that a forward pass may need.
     Raises BntError for an unknown option; UnsupportedModelError naming what a construction does not cover, or where
     huge potentials cancel; TooLargeError over ``memory_limit``; InconsistentEvidenceError where no joint state is
@@ -60,16 +62,22 @@ def compile_graph(
     options = checked_options(mode, damping, rounds)
     graph = as_graph(graph)
     if largest_log(graph) > LARGE:
-        run_bp(graph, evidence, mode=mode, rounds=1)  # raises where huge potentials cancel
+        plain = hidden_leaves(graph) if has_leaves(graph) else graph
+        run_bp(plain, evidence, mode=mode, rounds=1)  # raises where huge potentials cancel
     reduced = absorb_levelled(graph, evidence)
-    flat = flatten(reduced)
     if construction == "auto":
         construction = "general" if pairwise_obstacle(reduced) else "pairwise"
+    by_leaves = construction == "general" and any(isinstance(factor, ReducedLeaves) for factor in reduced.factors)
+    flat = flatten(reduced, tables=not by_leaves)  # full tables may be too large to write out
     parts = CONSTRUCTIONS[construction](reduced, flat, mode, damping, memory_limit)
     enough = parts.exact_after
     if enough is None and (parts.on_forests or not len(flat.factor_index)):
         enough = exact_rounds(flat)
-    support = check_support(reduced, flat, flat.field, finished_forest=False, trials=options.trials)
+    support = (
+        support_of_leaves(reduced, options.trials)
+        if by_leaves
+        else check_support(reduced, flat, flat.field, finished_forest=False, trials=options.trials)
+    )
     rounds = (LOOPY_ROUNDS if enough is None else enough) if rounds is None else int(rounds)
     if 8 * rounds > memory_limit:
         raise TooLargeError(
@@ -92,6 +100,15 @@ def compile_graph(
         damping=damping,
         evidence=dict(evidence or {}),
     )
+
+
+def support_of_leaves(reduced: Reduced, trials: int) -> str:
+    """``check_support`` without the tables of leaves: on the graph with hidden variables in their place."""
+    if not any(has_zeros(factor) for factor in reduced.factors):
+        return "checked"
+    hidden = absorb(hidden_leaves(reduced.graph), reduced.evidence)
+    flat = flatten(hidden)
+    return check_support(hidden, flat, flat.field, finished_forest=False, trials=trials)
 
 
 def exact_rounds(flat: Flat) -> int | None:

@@ -1,6 +1,7 @@
 """A factor graph as lists of its possible configurations: what the general construction turns into tokens.
 
-A configuration is one nonzero entry of one factor's table. Zero entries are absent, not small.
+A configuration is one nonzero entry of one factor's table, or one possible leaf of a factor given by leaves. Zero
+entries are absent, not small.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bnt.graph.evidence import Reduced
+from bnt.graph.evidence import Reduced, ReducedLeaves
 from bnt.graph.factor_graph import Array
 from bnt.graph.flat import Ints
 
@@ -29,7 +31,7 @@ class Configurations(NamedTuple):
     factor: Ints  # (c,)     factor of each configuration
     entry: Ints  # (c,)     its position in the factor's own list of configurations
     log_psi: Array  # (c,)     finite; the largest of each factor is 0
-    states: Ints  # (c, k)   state in each slot, -1 where the factor has fewer slots
+    states: Ints  # (c, k)   state in each slot, -1 where the leaf mentions none, or the factor has fewer slots
 
     @property
     def slots(self) -> int:
@@ -41,11 +43,21 @@ class Configurations(NamedTuple):
         """(n,) edges of each variable."""
         return np.bincount(self.edge_variable, minlength=len(self.cardinality))
 
+    @property
+    def open(self) -> NDArray[np.bool_]:
+        """(c, k) Does the configuration leave this slot of its factor open: any state will do?"""
+        arity = np.bincount(self.edge_factor, minlength=int(self.factor.max(initial=-1)) + 1)  # (m,)
+        return (self.states < 0) & (np.arange(self.slots) < arity[self.factor, None])
+
 
 def configurations(reduced: Reduced) -> Configurations:
-    """All nonzero entries of the factors that send messages."""
+    """All nonzero entries, or possible leaves, of the factors that send messages."""
     lists: list[OneFactor] = []
     for factor in reduced.factors:
+        if isinstance(factor, ReducedLeaves):
+            (entry,) = np.nonzero(~np.isneginf(factor.listed.log_values))
+            lists.append((factor.scope, factor.listed.states[entry], entry, factor.listed.log_values[entry]))
+            continue
         (entry,) = np.nonzero(~np.isneginf(factor.log_table.ravel()))  # (c_f,)
         states = np.stack(np.unravel_index(entry, factor.log_table.shape), axis=1)  # (c_f, arity)
         lists.append((factor.scope, states, entry, factor.log_table.ravel()[entry]))

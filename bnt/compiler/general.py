@@ -19,10 +19,20 @@ The gauge is the mean score under the softmax, which lies within log(number of c
 total: so mu is the log message up to a constant that is bounded, in every round. The logarithm of sublayer 5,
 max(x, 1e-300) inside, is the one departure from a stock transformer. A message entry below 1e-300 of its message's
 total is held at that floor: exact to any float64 probability, unless messages that strong contradict each other.
+
+Leaves (graph/leaves.py). A configuration may leave slots of its factor open. Such a slot stands for the sum of its
+incoming message, sum_x nu(x) theta(x), and not for 1: messages here are not normalised. Between 1 and 2 come
+
+    pool    per slot, a message averages nu + theta of its entries under their softmax           -> pool, norm
+    level   per slot, it attends to its entries, by nu + theta, and to itself, by pool           -> level_P, level_Q
+    FFN, floored logarithm       norm = pool + log level_P - log level_Q = log sum exp(nu + theta)
+
+and in 2 a configuration fetches norm of the message for a slot that it leaves open. In 4 it answers every entry there.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -31,16 +41,18 @@ from bnt.compiler.configurations import Configurations, configurations
 from bnt.compiler.layout import CodeBit, Layout, Terms, binary_code, bits_for, erase, ffn, head, linear, same
 from bnt.compiler.model import Parts
 from bnt.errors import InconsistentEvidenceError, TooLargeError, UnsupportedModelError
-from bnt.graph.evidence import Reduced, describe
+from bnt.graph.evidence import Reduced, ReducedFactor, ReducedLeaves, describe
 from bnt.graph.factor_graph import Array
 from bnt.graph.flat import Flat, Ints
 from bnt.transformer.activations import FLOOR
-from bnt.transformer.blocks import Attention, Layer
+from bnt.transformer.blocks import Attention, Head, Layer
 
 UNDERFLOW = 746.0  # exp(-746) is exactly 0 in float64
 MOST_DAMPING_WITH_ZEROS = 0.9  # damping d weakens a floored zero to FLOOR ** (1-d): 1e-30 at 0.9
 ZERO = -600.0  # an undamped log message or belief this far below its largest entry is read as a zero again
+LEVELS = ("norm", "pool", "level_P", "level_Q")  # columns for slots that leaves leave open
 NOTE = "FFN 1 of each layer uses a floored logarithm, max(x, 1e-300): not a stock activation"
+NOTE_LEAVES = NOTE.replace("FFN 1 of each layer uses", "FFNs 1 and 2 of each layer use")
 
 
 def compile_general(reduced: Reduced, flat: Flat, mode: str, damping: float, memory_limit: int) -> Parts:
@@ -49,7 +61,8 @@ def compile_general(reduced: Reduced, flat: Flat, mode: str, damping: float, mem
     listed = configurations(reduced)
     labels = flat.factor_index
     layer, tokens, layout = general_parts(listed, labels, reduced.free, damping, memory_limit)
-    return Parts(layer, tokens, layout, GeneralReadout(reduced, flat, layout, damping), NOTE)
+    note = NOTE_LEAVES if "norm" in layout.columns else NOTE
+    return Parts(layer, tokens, layout, GeneralReadout(reduced, flat, layout, damping), note)
 
 
 def general_parts(
@@ -82,9 +95,10 @@ def check_memory(what: str, layout: Layout, memory_limit: int) -> None:
 def certified_constants(listed: Configurations) -> tuple[float, float]:
     """(zero_field, routing): the log potential that stands for a zero in a local field, and the code penalty C.
 
-    A message entry satisfies |mu| <= -log FLOOR + log(1 + configurations of a factor), so nu + theta and any score
-    are bounded; call that bound B. A zero in a field must underflow against every possible score: more than
-    746 + 2 B. A pair that does not match (-C), and a sink (-C/2) beside a match, likewise with the new bound.
+    A message entry satisfies |mu| <= -log FLOOR + log(1 + configurations of a factor), so nu + theta, its sum over the
+    states of an open slot, and any score are bounded; call that bound B. A zero in a field must underflow against every
+    possible score: more than 746 + 2 B. A pair that does not match (-C), and a sink (-C/2) beside a match, likewise
+    with the new bound.
     """
     per_factor = int(np.bincount(listed.factor).max(initial=0))
     largest_mu = -np.log(FLOOR) + np.log1p(per_factor)
@@ -94,6 +108,8 @@ def certified_constants(listed: Configurations) -> tuple[float, float]:
     def bound(largest_theta: float) -> float:
         others = max(listed.slots - 1, 0)
         incoming = int(listed.degree.max(initial=0)) * largest_mu + largest_theta
+        if listed.open.any():
+            incoming += np.log(int(listed.cardinality.max()))
         return float(np.abs(listed.log_psi).max(initial=0.0) + others * incoming)
 
     zero_field = UNDERFLOW + 2 * bound(-finite.min()) if len(finite) < len(theta) else -float(finite.min())
@@ -108,11 +124,17 @@ def check_general(reduced: Reduced, mode: str, damping: float) -> None:
             "the general construction sums (softmax attention is a sum); mode='max' needs the pairwise construction, "
             "which covers binary variables and positive factors over two of them"
         )
-    if damping > MOST_DAMPING_WITH_ZEROS and any(np.isneginf(f.log_table).any() for f in reduced.factors):
+    if damping > MOST_DAMPING_WITH_ZEROS and any(has_zeros(factor) for factor in reduced.factors):
         raise UnsupportedModelError(
             f"with zero entries the general construction allows damping up to {MOST_DAMPING_WITH_ZEROS}, "
             f"not {damping}: more would make a floored zero count"
         )
+
+
+def has_zeros(factor: ReducedFactor | ReducedLeaves) -> bool:
+    """Is an entry of its table, or a leaf, zero?"""
+    logs = factor.listed.log_values if isinstance(factor, ReducedLeaves) else factor.log_table
+    return bool(np.isneginf(logs).any())
 
 
 # ---------------------------------------------------------------- tokens
@@ -123,7 +145,7 @@ def general_layout(listed: Configurations, labels: Ints, free: tuple[int, ...]) 
     number = bits_for(len(listed.cardinality))
     state = bits_for(int(listed.cardinality.max(initial=1)))
     factor = bits_for(int(listed.edge_factor.max(initial=0)) + 1)
-    scalars = (
+    scalars: tuple[str, ...] = (
         "mu",
         "nu",
         "theta",
@@ -138,6 +160,8 @@ def general_layout(listed: Configurations, labels: Ints, free: tuple[int, ...]) 
         "sink",
         "not_entry",
     )
+    if listed.open.any():
+        scalars += (*LEVELS, "not_message", *(f"open{p}" for p in range(listed.slots)))
     columns = dict.fromkeys((*scalars, *kinds(listed.slots), *(f"nu_in{p}" for p in range(listed.slots))), 1)
     columns |= {"local": int(listed.degree.max(initial=0)), "factor": 2 * factor}
     columns |= {f"slot{p}": 2 * state for p in range(listed.slots)}
@@ -201,9 +225,13 @@ def general_tokens(
     put("configuration", "configuration", 1.0)
     put("configuration", "log_psi", listed.log_psi)
     put_code("configuration", "factor", listed.factor)
+    any_state = listed.open  # (c, k)
     for p in slots:
         code = binary_code(np.maximum(listed.states[:, p], 0), half[f"slot{p}"])
-        put("configuration", f"slot{p}", np.where(listed.states[:, p, None] < 0, 1.0, code))
+        unnamed = np.where(any_state[:, p, None], 0.0, 1.0)  # any number, or nobody where there is no such slot
+        put("configuration", f"slot{p}", np.where(listed.states[:, p, None] < 0, unnamed, code))
+        if "norm" in layout.columns:
+            put("configuration", f"open{p}", any_state[:, p].astype(np.float64))
 
     put("entry", "not_entry", 0.0)
     put("entry", "theta", theta[starts[listed.edge_variable[edge]] + count_up(states)])
@@ -217,6 +245,9 @@ def general_tokens(
         local[order] = count_up(degree)
         put("entry", "local", np.eye(int(degree.max()))[local[edge]])
 
+    if "norm" in layout.columns:
+        tokens[:, layout.column("not_message")] = 1.0
+        put("message", "not_message", 0.0)
     put_code("message", "factor", listed.edge_factor)
     put("message", "state_code", 0.0)  # open: any state
     for p in slots:
@@ -237,8 +268,8 @@ def general_tokens(
 
 
 def general_layer(layout: Layout, slots: int, fan_in: int, routing: float, damping: float) -> Layer:
-    """The explicit weights of one round: the six sublayers of the module's text."""
-    every = kinds(slots)
+    """The explicit weights of one round: the sublayers of the module's text, three more where leaves are open."""
+    every, leaves = kinds(slots), "norm" in layout.columns
     entries = [f"entry{p}" for p in range(slots)]
 
     def only(queries: list[str], keys: list[str]) -> list[CodeBit]:
@@ -263,15 +294,39 @@ def general_layer(layout: Layout, slots: int, fan_in: int, routing: float, dampi
         value=[({"mu": float(fan_in)}, {"nu": 1.0})],
     )
     factor = same(layout, "factor", "factor")
-    fetch, gauge, marginalise = [], [], []
+    incoming: Terms = {"nu": 1.0, "theta": 1.0}
+    pool, level, fetch, gauge, marginalise = [], [], [], [], []
     for p in range(slots):
+        sources, fetched, which = [f"entry{p}"], incoming, list[CodeBit]()
+        if leaves:
+            sources, fetched = [*sources, f"message{p}"], {**incoming, "norm": 1.0}
+            mentioned = {"configuration": 1.0, f"open{p}": -1.0}
+            which = [CodeBit({f"open{p}": 1.0}, mentioned, {f"entry{p}": 1.0}, {f"message{p}": 1.0})]
+            pool.append(
+                head(
+                    layout,
+                    routing,
+                    only([f"message{p}"], [f"entry{p}"]) + factor,
+                    score=[({"one": 1.0}, {**incoming, **otherwise})],
+                    value=[(incoming, {"pool": 1.0, "norm": 1.0})],
+                )
+            )
+            level.append(
+                head(
+                    layout,
+                    routing,
+                    only([f"message{p}"], sources) + factor,
+                    score=[({"one": 1.0}, {**incoming, "pool": 1.0, **otherwise})],
+                    value=[({f"entry{p}": 1.0}, {"level_P": 1.0}), ({f"message{p}": 1.0}, {"level_Q": 1.0})],
+                )
+            )
         fetch.append(
             head(
                 layout,
                 routing,
-                only(["configuration"], [f"entry{p}"]) + factor + same(layout, f"slot{p}", "state_code"),
+                only(["configuration"], sources) + factor + which + same(layout, f"slot{p}", "state_code"),
                 score=[({"one": 1.0}, otherwise)],
-                value=[({"nu": 1.0, "theta": 1.0}, {f"nu_in{p}": 1.0})],
+                value=[(fetched, {f"nu_in{p}": 1.0})],
             )
         )
         gauge.append(
@@ -297,17 +352,29 @@ def general_layer(layout: Layout, slots: int, fan_in: int, routing: float, dampi
         [({"P": 1.0, "not_entry": 1.0}, 0.0, {"fresh": 1.0}), ({"Q": 1.0, "not_entry": 1.0}, 0.0, {"fresh": -1.0})],
         "floored log",
     )
+    summed = LEVELS if leaves else ()
     update = [
         *linear({"fresh": 1.0, "mu": -1.0}, {"mu": 1.0 - damping}),
         *linear({"nu": 1.0, "theta": 1.0, "belief": -1.0}, {"belief": 1.0}),
     ]
     update += [
         unit
-        for name in ("nu", "gauge", "P", "Q", "fresh", *(f"nu_in{p}" for p in range(slots)))
+        for name in ("nu", "gauge", "P", "Q", "fresh", *(f"nu_in{p}" for p in range(slots)), *summed)
         for unit in erase(name)
     ]
-    attention = [Attention((total,)), *(Attention(tuple(heads)) for heads in (fetch, gauge, marginalise) if heads)]
-    return (*attention, logarithm, ffn(layout, update, "relu"))
+    before = levels(layout, pool, level) if leaves else ()
+    attention = [Attention(tuple(heads)) for heads in (fetch, gauge, marginalise) if heads]
+    return (Attention((total,)), *before, *attention, logarithm, ffn(layout, update, "relu"))
+
+
+def levels(layout: Layout, pool: Sequence[Head], level: Sequence[Head]) -> Layer:
+    """norm = log sum exp(nu + theta) on every message token, for the slots that leaves leave open."""
+    alone = {"not_message": 1.0}
+    units: list[tuple[Terms, float, Terms]] = [
+        ({"level_P": 1.0, **alone}, 0.0, {"norm": 1.0}),
+        ({"level_Q": 1.0, **alone}, 0.0, {"norm": -1.0}),
+    ]
+    return Attention(tuple(pool)), Attention(tuple(level)), ffn(layout, units, "floored log")
 
 
 # ---------------------------------------------------------------- read-out

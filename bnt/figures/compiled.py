@@ -16,6 +16,8 @@ from bnt.compiler.model import CompiledModel
 from bnt.figures.drawing import Look
 from bnt.figures.graphs import token_names
 from bnt.figures.picture import BLUE, INK, PALE, PAPER, RULE, SERIES, TINT, VERMILION, Picture, blank, number
+from bnt.graph.evidence import ReducedLeaves
+from bnt.graph.leaves import OPEN
 from bnt.transformer.blocks import FFN, Attention, softmax
 from bnt.transformer.forward import Trace
 
@@ -167,15 +169,18 @@ def sublayer_strip(model: CompiledModel, trace: Trace, layer: int, step: int) ->
 def general_token_names(model: CompiledModel) -> list[str]:
     """``token_names``, and for the general construction its configurations, entries and states in words."""
     names = token_names(model.graph, model.layout)
-    variables, factors = model.graph.variables, model.graph.factors
+    variables, reduced = model.graph.variables, {factor.index: factor for factor in model.reduced.factors}
     for i in range(model.layout.size):
         kind, *numbers = model.layout.label(i)
         at = [int(number) for number in numbers]
         if kind == "configuration":
-            scope = factors[at[0]].variables
-            free = [v for v in scope if v.name not in model.evidence]
-            states = np.unravel_index(at[1], [v.cardinality for v in free])
-            names[i] = ", ".join(f"{v.name} = {v.states[k]}" for v, k in zip(free, states, strict=True))
+            factor = reduced[at[0]]
+            free = [variables[v] for v in factor.scope]
+            if isinstance(factor, ReducedLeaves):
+                states = factor.listed.states[at[1]].tolist()
+            else:
+                states = np.unravel_index(at[1], [v.cardinality for v in free])
+            names[i] = ", ".join(f"{v.name} = {v.states[k]}" for v, k in zip(free, states, strict=True) if k != OPEN)
         elif kind == "entry":
             names[i] = f"to {variables[at[1]].name} = {variables[at[1]].states[at[2]]}"
         elif kind == "state":

@@ -16,6 +16,7 @@ import numpy as np
 from bnt.checks import in_one_line, is_missing, of_kind, real_array
 from bnt.errors import BntError, EvidenceError, InconsistentEvidenceError, ModelError, valid_names
 from bnt.graph.factor_graph import Array, FactorGraph, Variable
+from bnt.graph.leaves import LeafFactor, Leaves
 
 EvidenceLike = Mapping[str, Any] | None  # state name, or a dict / vector of likelihoods, per variable name
 
@@ -39,12 +40,25 @@ class ReducedFactor(NamedTuple):
     log_table: Array  # one axis per free variable
 
 
+class ReducedLeaves(NamedTuple):
+    """The same of a LeafFactor; its table is made when something asks for it."""
+
+    index: int  # type: ignore[assignment]
+    scope: tuple[int, ...]
+    listed: Leaves
+
+    @property
+    def log_table(self) -> Array:
+        """One axis per free variable. Raises TooLargeError beyond 2^25 entries."""
+        return self.listed.log_table
+
+
 class Reduced(NamedTuple):
     """A factor graph after absorbing evidence: p(x, evidence) = exp(log_constant) prod fields prod factors."""
 
     graph: FactorGraph
     evidence: Evidence
-    factors: tuple[ReducedFactor, ...]
+    factors: tuple[ReducedFactor | ReducedLeaves, ...]
     fields: tuple[Array, ...]  # per variable: log local potential of each state; observed: 0 there, -inf elsewhere
     log_constant: float
 
@@ -148,12 +162,23 @@ def absorb(graph: FactorGraph, evidence: EvidenceLike | Evidence = None) -> Redu
             fields[scope[0]] = fields[scope[0]] + graph.factors[f].log_table
     for i, log_likelihood in known.soft.items():
         fields[i] = fields[i] + log_likelihood
-    factors = []
+    factors = list[ReducedFactor | ReducedLeaves]()
     constant = known.log_constant
     for f, scope in enumerate(graph.scopes):
         if len(scope) == 1 and scope[0] not in known.hard:
             continue
-        log_table = graph.factors[f].log_table
+        factor = graph.factors[f]
+        if isinstance(factor, LeafFactor):
+            listed = factor.listed.at({slot: fixed[i] for slot, i in enumerate(scope) if i in fixed})
+            if listed.log_values.max() == -np.inf:
+                raise _no_mass(graph, known, f"{factor.label} is zero there")
+            scope = tuple(i for i in scope if i not in fixed)
+            if len(scope) > 1:
+                factors.append(ReducedLeaves(f, scope, listed))
+                continue
+            log_table = listed.log_table
+        else:
+            log_table = factor.log_table
         if not fixed.keys().isdisjoint(scope):
             log_table = log_table[tuple(fixed.get(i, slice(None)) for i in scope)]
             if np.max(log_table) == -np.inf:

@@ -147,14 +147,7 @@ class Factor:
         *,
         log_table: ArrayLike | None = None,
     ):
-        self.variables = in_order("the scope of a factor", variables, "Variables", error=ModelError)
-        self.name = name
-        if not self.variables or not all(isinstance(variable, Variable) for variable in self.variables):
-            raise ModelError(f"{self.label}: the scope must be at least one Variable, got {self.variables!r}")
-        names = [variable.name for variable in self.variables]
-        if len(set(names)) != len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise ModelError(f"{self.label}: variable {twice!r} appears twice in the scope; list it once")
+        self._set_scope(variables, name)
         if (table is None) == (log_table is None):
             raise ModelError(f"{self.label}: give exactly one of table and log_table")
         try:
@@ -176,6 +169,16 @@ class Factor:
             raise ModelError(f"{self.label}: every entry of the table is zero, so the model has no support")
         array.flags.writeable = False
         self.log_table = array
+
+    def _set_scope(self, variables: Iterable[Variable], name: str | None) -> None:
+        self.variables = in_order("the scope of a factor", variables, "Variables", error=ModelError)
+        self.name = name
+        if not self.variables or not all(isinstance(variable, Variable) for variable in self.variables):
+            raise ModelError(f"{self.label}: the scope must be at least one Variable, got {self.variables!r}")
+        names = [variable.name for variable in self.variables]
+        if len(set(names)) != len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ModelError(f"{self.label}: variable {twice!r} appears twice in the scope; list it once")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _factor, (self.variables, self.name, self.log_table)  # a copy is read-only too
@@ -399,7 +402,8 @@ class FactorGraph:
 
     def rows(self) -> Iterator[tuple[str, str, int]]:
         """One row per variable: its name, its states, and how many factors are over it."""
-        over = np.bincount(self.arrays.edge_variable, minlength=self.n_variables)
+        edges = self.arrays.edge_variable if self.made_of_arrays else [i for scope in self.scopes for i in scope]
+        over = np.bincount(np.array(edges, dtype=np.int64), minlength=self.n_variables)
         every = (self.variable_at(i) for i in range(self.n_variables))
         return ((v.name, ", ".join(v.states), int(over[i])) for i, v in enumerate(every))
 

@@ -160,8 +160,11 @@ def by_variable(edge_variable: Ints) -> Ints:
     return order
 
 
-def flatten(reduced: Reduced) -> Flat:
-    """Flat arrays of a reduced graph. Observed variables keep their place but have no edges."""
+def flatten(reduced: Reduced, tables: bool = True) -> Flat:
+    """Flat arrays of a reduced graph. Observed variables keep their place but have no edges.
+
+    tables=False leaves all tables empty: variables, edges and fields alone.
+    """
     cardinality = np.array([len(field) for field in reduced.fields], dtype=np.int64)
     scopes = [factor.scope for factor in reduced.factors]
     edge_variable = np.array([i for scope in scopes for i in scope], dtype=np.int64)
@@ -174,8 +177,8 @@ def flatten(reduced: Reduced) -> Flat:
         edge_variable=edge_variable,
         edge_factor=np.repeat(np.arange(len(scopes), dtype=np.int64), arity),
         message_ptr=starts(cardinality[edge_variable]),
-        table_ptr=starts([factor.log_table.size for factor in reduced.factors]),
-        log_table=joined([factor.log_table for factor in reduced.factors]),
+        table_ptr=starts([factor.log_table.size if tables else 0 for factor in reduced.factors]),
+        log_table=joined([factor.log_table for factor in reduced.factors] if tables else []),
         variable_ptr=starts(np.bincount(edge_variable, minlength=len(cardinality))),
         variable_edges=by_variable(edge_variable),
         factor_index=np.array([factor.index for factor in reduced.factors], dtype=np.int64),

@@ -16,7 +16,8 @@ import numpy as np
 from bnt.errors import UnsupportedModelError
 from bnt.graph.beliefs import Beliefs
 from bnt.graph.evidence import EvidenceLike, Reduced, absorb
-from bnt.graph.factor_graph import Factor, FactorGraph
+from bnt.graph.factor_graph import FactorGraph
+from bnt.graph.leaves import LeafFactor, has_leaves, lowered, top_of
 from bnt.graph.pgmpy_bridge import as_graph
 
 LARGE = 2.0**20  # logarithms below this keep ten digits after the point, whatever cancels
@@ -63,7 +64,11 @@ def largest_log(graph: FactorGraph) -> float:
     """The largest finite |log potential|, looked up once per graph."""
     cache = graph.__dict__
     if "_largest_log" not in cache:
-        logs = graph.arrays.log_table
+        if has_leaves(graph):  # whose full tables nobody needs here
+            parts = (f.listed.log_values if isinstance(f, LeafFactor) else f.log_table.ravel() for f in graph.factors)
+            logs = np.concatenate([np.zeros(0), *parts])
+        else:
+            logs = graph.arrays.log_table
         cache["_largest_log"] = float(np.abs(logs).max(where=logs > -np.inf, initial=0.0))
     found: float = cache["_largest_log"]
     return found
@@ -88,11 +93,8 @@ def levelled(graph: FactorGraph) -> tuple[FactorGraph, float]:
             f"the potentials have logarithms up to {largest:.2g}, and beyond {LARGEST:g} sums of them leave float64's "
             "range; rescale them, and write -inf for what is impossible"
         )
-    tops = [float(factor.log_table.max()) for factor in graph.factors]
-    factors = [
-        Factor(factor.variables, name=factor.name, log_table=factor.log_table - top)
-        for factor, top in zip(graph.factors, tops, strict=True)
-    ]
+    tops = [top_of(factor) for factor in graph.factors]
+    factors = [lowered(factor, top) for factor, top in zip(graph.factors, tops, strict=True)]
     return FactorGraph(graph.variables, factors), float(np.sum(tops))
 
 

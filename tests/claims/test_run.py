@@ -433,6 +433,7 @@ MUTATIONS = [
     ("moe-gate-is-posterior", blocks, "softmax", soft),
     ("moe-top-k", blocks, "gate_weights", gates_not_scaled),
     ("moe-log-odds", blocks, "mixture_feed_forward", mixes_probabilities),
+    ("csi-leaves", compile_general, "levels", lambda layout, pool, level: ()),
     ("mean-field-layer", compile_mean_field, "NEVER", 0.0),
     ("trw-layer", compile_tree_reweighted, "spanning_tree_weights", all_ones),
     ("trw-bounds", spanning, "spanning_tree_weights", all_ones),
