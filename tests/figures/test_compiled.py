@@ -85,7 +85,9 @@ def test_tokens_of_the_strip_are_in_words() -> None:
 
 def test_a_leaf_names_what_it_mentions() -> None:
     leaves = [({"a": "no"}, 0.5), ({"a": "yes", "b": "no"}, 1.0), ({"a": "yes", "b": "yes"}, 2.0)]
-    graph = bnt.FactorGraph([A, B, C], [bnt.LeafFactor((A, B, C), leaves), bnt.Factor((B, C), [[0.9, 0.1], [0.4, 0.6]])])
+    graph = bnt.FactorGraph(
+        [A, B, C], [bnt.LeafFactor((A, B, C), leaves), bnt.Factor((B, C), [[0.9, 0.1], [0.4, 0.6]])]
+    )
     model, trace = run(graph, construction="general")
     names = [row[0] for row in sublayer_strip(model, trace, 1, 4).rows]  # step 4: the FFN before it is of open slots
     assert "a = no" in names or "a = yes, b = no" in names, names
