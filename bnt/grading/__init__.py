@@ -1,7 +1,8 @@
 """Release exercises from solved notebooks and grade what learners hand in. Imports none of the maths.
 
 Read first: grade.py, then session.py.
-Released: source.py (what a cell is), versions.py (what learners get of it), release.py.
+Released: source.py (what a cell is; ``blanked``: an answer without its solution), versions.py (which cells learners
+get), release.py.
 Handed in: collect.py, submissions.py, answers.py, lateness.py. Handed back: report.py, pages.py, gradebooks.py.
 Walls: sandbox.py (mounts), walls.py (system calls), limits.py. What answers may use: bnt/policy.py.
 May import: errors, policy, exercise, course.
