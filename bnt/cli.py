@@ -96,9 +96,7 @@ def _parser() -> argparse.ArgumentParser:
         default="auto",
         help="auto: exact where a junction tree fits the memory, else belief propagation; trw: tree-reweighted",
     )
-    posterior.add_argument(
-        "--memory-mb", type=whole, metavar="N", help=f"that exact tables may take (default: {MEMORY_LIMIT >> 20})"
-    )
+    posterior.add_argument("--memory-mb", type=whole, metavar="N", help="that exact tables may take (default: 256)")
     posterior.add_argument("--mode", choices=("sum", "max"), default="sum", help="marginals, or max-marginals and MAP")
     posterior.add_argument("--record", metavar="FILE", help="keep the answer in a new .html or .json file")
     posterior.set_defaults(run=run_posterior)
