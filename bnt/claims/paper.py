@@ -193,4 +193,15 @@ PAPER_CLAIMS: dict[str, PaperClaim] = {
         "mixtures of experts are inference, too",
         ("moe-gate-is-posterior", "moe-top-k", "moe-log-odds", "csi-leaves"),
     ),
+    "F4": PaperClaim(
+        "asked by its readers",
+        "what the paper says of transformers holds of one that was trained on language",
+        (
+            "any-prior-fits",
+            "trained-heads-route",
+            "attention-weight-is-influence",
+            "trained-encoder-has-a-graph",
+            "sentence-posterior-is-calibrated",
+        ),
+    ),
 }

@@ -16,6 +16,7 @@ from bnt.claims.paper import PAPER_CLAIMS
 from bnt.claims.rows import (
     activations,
     depth,
+    encoders,
     generalising,
     knowledge,
     learning,
@@ -58,6 +59,7 @@ LEDGER = _rows(
     learning,
     generalising,
     wind_tunnels,
+    encoders,
 )
 
 

@@ -115,4 +115,4 @@ def design(
             return Design(model, report, (now, *(other.alternative for other in met[i + 1 :]), *failed), tolerance)
         why = "its forward pass does not verify: a floored logarithm, or chaotic messages, show"
         failed.append(now._replace(meets=False, why=why))
-    raise NoDesignError("no construction meets this specification:\n" + table(failed))
+    raise NoDesignError("no construction meets this specification:\n" + table(failed), tuple(failed))

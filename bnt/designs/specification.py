@@ -17,7 +17,14 @@ Tolerance = float | Literal["exact"]
 
 
 class NoDesignError(BntError):
-    """No construction meets the specification; the message says why, construction by construction."""
+    """No construction meets the specification; the message says why, construction by construction.
+
+    alternatives: the same, as a tuple of ``Alternative``.
+    """
+
+    def __init__(self, message: str, alternatives: tuple[Alternative, ...] = ()):
+        super().__init__(message)
+        self.alternatives = alternatives
 
 
 class Budget(NamedTuple):

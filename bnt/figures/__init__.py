@@ -2,7 +2,8 @@
 
 Equation: (none: a picture shows what other rooms computed).
 Read first: picture.py, then graphs.py (factor graphs, messages, streams). Beside it: growing.py, junction trees;
-compiled.py, compiled layers; attention.py, attention and routing; charts.py, curves; clock.py, the hero.
+compiled.py, compiled layers; attention.py, attention and routing; readings.py, trained heads and designs; charts.py,
+curves; clock.py, the hero.
 May import: all rooms up to claims.
 
 ``from bnt import figures`` and then ``figures.curves(...)``: each name is loaded at its first use.
@@ -29,6 +30,7 @@ _HOME = {
     "compiled": ("compiled_layer", "sublayer_strip", "attention_graph"),
     "growing": ("growing_tree",),
     "attention": ("alignment", "outline", "routing_plane", "implicit_tree", "spectrum"),
+    "readings": ("head_discs", "construction_costs"),
     "charts": ("curves", "ruler", "cobweb", "cone", "errors_by_layer"),
     "knowledge": ("weights_of_evidence", "explanation_messages", "reliability", "rules"),
     "sequences": ("hidden_chain", "timeline", "memory", "decay", "tape_run"),

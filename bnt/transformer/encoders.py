@@ -7,6 +7,7 @@ W_Q and b_Q. Numbers are float64, whatever the file holds. Safetensors and token
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 import os
@@ -93,6 +94,16 @@ class Encoder:
 
     def __repr__(self) -> str:
         return f"<Encoder {self.name!r}: {len(self.weights.layers)} layers, {self.words.shape[1]} columns>"
+
+
+def installed_encoder(package: str) -> Path | None:
+    """The folder of an encoder's files inside an installed package, without importing it; None: not installed, or no
+    model.safetensors in it."""
+    found = importlib.util.find_spec(package) if package.isidentifier() else None
+    for folder in (found.submodule_search_locations or ()) if found else ():
+        for file in sorted(Path(folder).rglob("model.safetensors")):
+            return file.parent
+    return None
 
 
 def load_encoder(path: str | os.PathLike[str]) -> Encoder:

@@ -62,6 +62,14 @@ _HOME = {
         "cone_explorer",
         "cone_picture",
     ),
+    "readings": (
+        "head_explorer",
+        "head_picture",
+        "shift_explorer",
+        "shift_picture",
+        "design_explorer",
+        "design_picture",
+    ),
     "learning": ("descent_explorer", "descent_picture", "tunnel_explorer", "question_picture"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}

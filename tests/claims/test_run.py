@@ -30,7 +30,7 @@ from bnt.sequences import filtering, turing
 from bnt.transformer import activations, blocks
 from bnt.transformer import forward as transformer
 from bnt.variational import spanning
-from tests.claims import mutations_learning, mutations_wind_tunnels
+from tests.claims import mutations_encoders, mutations_learning, mutations_wind_tunnels
 
 REPO = Path(__file__).resolve().parents[2]
 IDS = [row.id for row in claims.LEDGER]
@@ -50,6 +50,7 @@ LESSONS = {
     "13_learning_to_infer",
     "14_wind_tunnels",
     "16_other_attention",
+    "19_a_real_model",
 }
 
 
@@ -77,7 +78,7 @@ def test_rows_are_complete_and_unique():
 
 
 def test_every_decidable_claim_of_the_paper_has_rows():
-    assert list(claims.PAPER_CLAIMS) == [*(f"P{i}" for i in range(1, 23)), "W1", "F1", "F3", "F2"]
+    assert list(claims.PAPER_CLAIMS) == [*(f"P{i}" for i in range(1, 23)), "W1", "F1", "F3", "F2", "F4"]
     for paper_claim in claims.PAPER_CLAIMS.values():
         assert set(paper_claim.rows) <= set(IDS)
         assert paper_claim.rows or paper_claim.undecided
@@ -441,6 +442,7 @@ MUTATIONS = [
     ("cavity-learned", cavity, "exact_means", mean_field_means),
     *mutations_learning.MUTATIONS,
     *mutations_wind_tunnels.MUTATIONS,
+    *mutations_encoders.MUTATIONS,
 ]
 
 

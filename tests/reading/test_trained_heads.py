@@ -5,7 +5,8 @@ import pytest
 
 from bnt.errors import BntError
 from bnt.reading.diagnostics import diagnose
-from bnt.reading.trained_heads import COLUMNS, most_visited_offset, read_heads
+from bnt.reading.implicit_graph import posterior_mean
+from bnt.reading.trained_heads import COLUMNS, any_prior, most_visited_offset, read_heads, shift_keys
 from bnt.transformer.blocks import FFN, Attention, Head, LayerNorm, Weights
 
 N, D = 6, 8
@@ -48,7 +49,8 @@ def test_numbers_against_their_definitions(causal):
         read = norm(x)
         q = read @ its_head.W_Q + (0 if its_head.b_Q is None else its_head.b_Q)
         k = read @ its_head.W_K + (0 if its_head.b_K is None else its_head.b_K)
-        rows, from_prior, from_likelihood, sinks = [], [], [], []
+        v = (read @ its_head.W_V + (0 if its_head.b_V is None else its_head.b_V)) @ its_head.W_O
+        rows, from_prior, from_likelihood, sinks, written = [], [], [], [], []
         for i in range(N):
             seen = range(i + 1) if causal else range(N)
             weight = np.exp([q[i] @ k[j] for j in seen])
@@ -59,10 +61,14 @@ def test_numbers_against_their_definitions(causal):
             from_prior.append((weight * np.log(weight / (prior / prior.sum()))).sum())
             from_likelihood.append((weight * np.log(weight / (likelihood / likelihood.sum()))).sum())
             sinks.append(sum(weight[j] for j in seen if j in (0, N - 1)))
+            sizes = [weight[j] * (v[j] @ v[j]) ** 0.5 for j in seen]
+            written.append((sum(sizes[j] for j in seen if j in (0, N - 1)), sum(sizes)))
         assert one.effective_tokens == pytest.approx(np.mean(rows), abs=1e-10)
         assert one.nats_from_prior == pytest.approx(np.mean(from_prior), abs=1e-9)
         assert one.nats_from_likelihood == pytest.approx(np.mean(from_likelihood), abs=1e-9)
         assert one.on_sinks == pytest.approx(np.mean(sinks), abs=1e-12)
+        parked, total = np.sum(written, axis=0)
+        assert one.from_sinks == pytest.approx(parked / total, abs=1e-12)
         assert one.reading_error < 1e-12
 
 
@@ -75,6 +81,27 @@ def test_the_split_is_not_identified_but_the_product_is():
     assert one.effective_tokens == pytest.approx(other.effective_tokens, abs=1e-12)
     assert abs(one.nats_from_prior - other.nats_from_prior) > 0.1
     assert abs(one.nats_from_likelihood - other.nats_from_likelihood) > 0.1
+
+
+def test_any_prior_fits_as_long_as_the_keys_are_independent():
+    """The same attention, and exactly the prior that was asked for; one key more than d_k + 1 and it is refused."""
+    rng = np.random.default_rng(8)
+    x, plain = rng.normal(size=(5, D)), head(rng)  # 5 keys of 4 numbers
+    wanted = rng.dirichlet(np.ones(5))
+    moved = shift_keys(plain, any_prior(plain.keys(x), wanted))
+    before, after = posterior_mean(x, plain), posterior_mean(x, moved)
+    assert np.exp(after.log_prior[0]) == pytest.approx(wanted, abs=1e-9)
+    assert after.posterior == pytest.approx(before.posterior, abs=1e-12)
+    assert np.abs(np.exp(before.log_prior[0]) - wanted).max() > 0.05
+    twice = shift_keys(moved, np.ones(4))
+    assert twice.b_K == pytest.approx(moved.b_K + 1)
+    with pytest.raises(BntError, match="6 keys in 4 dimensions with 5 independent rows"):
+        any_prior(plain.keys(rng.normal(size=(6, D))), np.full(6, 1 / 6))
+    for prior in ([0.5] * 5, [0.0, 0.25, 0.25, 0.25, 0.25], [0.5, 0.5]):
+        with pytest.raises(BntError, match="5 positive probabilities"):
+            any_prior(plain.keys(x), prior)
+    with pytest.raises(BntError, match=r"\(4,\), as the keys"):
+        shift_keys(plain, np.ones(3))
 
 
 def test_frames_and_cards():

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from bnt.errors import BntError, FormatError, UnsupportedModelError
-from bnt.transformer.encoders import load_encoder
+from bnt.stored import FOLDER
+from bnt.transformer.encoders import installed_encoder, load_encoder
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "grass", "is", "wet", "rain", "##ed"]
 CONFIG = {
@@ -172,6 +173,39 @@ def test_what_cannot_be_read_is_named(folder):
         load_encoder(folder)
     with pytest.raises(BntError, match="is missing"):
         load_encoder(folder / "elsewhere")
+
+
+def test_the_tiny_encoder_that_ships_equals_the_plain_code():
+    encoder = load_encoder(FOLDER / "tiny_encoder")
+    tensors = load_file(FOLDER / "tiny_encoder" / "model.safetensors")
+    text = "cloud rain puddle the boot mud"
+    trace = encoder.run(text)
+    streams, patterns = plain_encoder(tensors, encoder.ids(text), 4, 1e-12)
+    assert np.abs(trace.final - streams[-1]).max() < 1e-12
+    for layer, plain in zip(trace.attention, patterns, strict=True):
+        assert np.abs(layer[0] - plain).max() < 1e-12
+    next_one, one_before, marks, itself = (layer.argmax(axis=1) for layer in patterns[0])
+    inside = np.arange(1, 7)
+    assert (next_one[inside[:-1]] == inside[1:]).all()
+    assert (one_before[inside] == inside - 1).all()
+    assert set(marks) <= {0, 7}
+    assert (itself == np.arange(8)).all()
+    called = patterns[1][0].argmax(axis=1)  # cloud -> rain -> puddle -> boot -> mud, whose carpet is not there
+    assert called[[1, 2, 3, 5]].tolist() == [2, 3, 5, 6]
+    assert set(called[[0, 4, 6, 7]]) <= {0, 7}
+
+
+def test_an_installed_encoder_is_found_without_importing_it(tmp_path, monkeypatch):
+    inside = tmp_path / "some_encoder" / "model"
+    inside.mkdir(parents=True)
+    (tmp_path / "some_encoder" / "__init__.py").write_text("raise RuntimeError('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert installed_encoder("some_encoder") is None
+    (inside / "model.safetensors").write_bytes(b"")
+    assert installed_encoder("some_encoder") == inside
+    assert installed_encoder("no_such_encoder") is None
+    assert installed_encoder("json") is None
+    assert installed_encoder("not a name") is None
 
 
 @pytest.mark.slow
