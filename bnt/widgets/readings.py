@@ -25,9 +25,11 @@ def head_explorer(
     """Walk through the heads of a model on one text. patterns: (layers, heads, n, n); kinds: one name per head."""
     table = np.asarray(patterns, dtype=float)
     controls = {"layer": slider("layer", table.shape[0] - 1, layer), "head": slider("head", table.shape[1] - 1, head)}
-    return Explorer(
-        lambda layer, head: head_picture(table[layer, head], tokens, kinds[layer][head], layer, head), controls
-    )
+
+    def draw(layer: int, head: int) -> Picture:
+        return head_picture(table[layer, head], tokens, kinds[layer][head], layer, head)
+
+    return Explorer(draw, controls)
 
 
 def head_picture(pattern: ArrayLike, tokens: Sequence[str], kind: str, layer: int, head: int) -> Picture:
@@ -67,7 +69,7 @@ TOLERANCES: Mapping[str, Any] = {"exact": "exact", "0.001": 0.001, "0.01": 0.01,
 def design_explorer(
     graph: FactorGraph, queries: Sequence[str], evidence: Mapping[str, Any], most_layers: int = 12
 ) -> Explorer:
-    """How good must the answer be, and how many layers may it cost? The constructions that do it, the cheapest first."""
+    """How good must the answer be, and how many layers may it cost? What does it, the cheapest first."""
     layers = slider("layers at most", most_layers, most_layers)
     layers.min = 1
     controls = {"tolerance": buttons("error at most", list(TOLERANCES)), "layers": layers}

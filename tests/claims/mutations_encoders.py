@@ -26,7 +26,7 @@ def all_sharp(record):
 
 
 def marks_write(record):
-    return {"heads": [{**row, "from_sinks": row["on_sinks"]} for row in record["heads"]]}
+    return {"by_sentence": [{**row, "from_sinks": row["on_sinks"]} for row in record["by_sentence"]]}
 
 
 def a_layer_read(record):

@@ -13,7 +13,8 @@ from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from bnt.errors import BntError, FormatError, UnsupportedModelError
-from bnt.stored import FOLDER
+from bnt.reading.trained_heads import read_heads
+from bnt.stored import FOLDER, load_experiment
 from bnt.transformer.encoders import installed_encoder, load_encoder
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "grass", "is", "wet", "rain", "##ed"]
@@ -226,3 +227,11 @@ def test_a_real_model(tmp_path):
         assert np.linalg.norm(stream) == pytest.approx(kept["norm"], abs=1e-10)
     for layer, kept in zip(trace.attention, stored["attention"], strict=True):
         assert layer[0][:, 5, :4] == pytest.approx(np.array(kept), abs=1e-12)
+    record = load_experiment("real_model")  # what lesson 19 reads where the package is not installed
+    found = read_heads(encoder.weights, encoder.embed(SENTENCE), (0, -1)).heads
+    for one, kept in zip(found, record["heads"], strict=True):
+        assert one.kind == kept["kind"]
+        for key in ("effective_tokens", "on_sinks", "from_sinks", "nats_from_prior"):
+            assert getattr(one, key) == pytest.approx(kept[key], rel=1e-5)
+    question, answer = (encoder.sentence(text) for text in record["pairs"][7])
+    assert question @ answer == pytest.approx(record["similarity"][7][7], abs=1e-6)

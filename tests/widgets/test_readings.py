@@ -30,7 +30,7 @@ def test_one_vector_on_all_keys_moves_the_prior_alone() -> None:
     panel.controls["right"].value, panel.controls["up"].value = 1.5, -2.0
     after = panel.picture().rows
     assert [row[3] for row in after] == [row[3] for row in before]
-    prior = np.exp(((keys + [1.5, -2.0]) ** 2).sum(axis=1) / 2)
+    prior = np.exp(((keys + np.array([1.5, -2.0])) ** 2).sum(axis=1) / 2)
     assert [row[2] for row in after] == [f"{p:.3f}" for p in prior / prior.sum()]
     assert [row[2] for row in after] != [row[2] for row in before]
 
