@@ -44,6 +44,7 @@ PLACES = {  # number: part, column, row from above, what it is about
     "12": ("one as the other", 2, 8, "time, tapes, and depth"),
     "13": ("learned", 1, 9, "what descent finds"),
     "14": ("learned", 1, 10, "in known weather"),
+    "19": ("learned", 2, 12, "72 heads, and no graph"),
 }
 COLUMN, ROW, WIDTH, HEIGHT = 2.6, 1.06, 2.3, 0.68  # inches
 

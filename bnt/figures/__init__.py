@@ -30,7 +30,7 @@ _HOME = {
     "compiled": ("compiled_layer", "sublayer_strip", "attention_graph"),
     "growing": ("growing_tree",),
     "attention": ("alignment", "outline", "routing_plane", "implicit_tree", "spectrum"),
-    "readings": ("head_discs", "construction_costs"),
+    "readings": ("head_squares", "construction_costs"),
     "charts": ("curves", "ruler", "cobweb", "cone", "errors_by_layer"),
     "knowledge": ("weights_of_evidence", "explanation_messages", "reliability", "rules"),
     "sequences": ("hidden_chain", "timeline", "memory", "decay", "tape_run"),

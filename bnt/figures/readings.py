@@ -1,4 +1,4 @@
-"""Pictures of what was read or designed: one head on one text as discs; constructions and what each costs."""
+"""Pictures of what was read or designed: one head on one text as squares; constructions and what each costs."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ from bnt.figures.picture import BLUE, GREY, INK, PALE, VERMILION, Picture, chart
 if TYPE_CHECKING:
     from bnt.designs.specification import Alternative
 
-SEEN = 0.03  # weights below are not drawn: a disc of less than a pixel or two
+SEEN = 0.03  # weights below are not drawn: a square of less than a pixel or two
+SIDES = 16  # sizes of squares: few, so that many pictures share them
 
 
-def head_discs(weights: ArrayLike, tokens: Sequence[str], *, title: str = "") -> Picture:
-    """Attention (n, n) of one head on one text: a disc where the token of the row reads that of the column, its area
-    the weight. Weights below SEEN are left out; on the thin line a token reads itself."""
+def head_squares(weights: ArrayLike, tokens: Sequence[str], *, title: str = "") -> Picture:
+    """Attention (n, n) of one head on one text: a square where the token of the row reads that of the column, its area
+    the weight (a Hinton diagram). Weights below SEEN are left out; on the thin line a token reads itself."""
     table = real_array("attention weights", weights)
     n = len(tokens)
     need(table.shape == (n, n), f"attention weights must have shape ({n}, {n}), as there are {n} tokens")
     figure, (axes,) = chart(1.5 + 0.25 * n, 1.4 + 0.23 * n)
     rows, columns = np.nonzero(table >= SEEN)
     axes.plot([-0.5, n - 0.5], [-0.5, n - 0.5], color=PALE, lw=1, zorder=0)
-    axes.scatter(columns, rows, s=170 * table[rows, columns], color=BLUE, lw=0, zorder=2)
+    side = np.ceil(SIDES * np.sqrt(np.minimum(table[rows, columns], 1.0)) - 1e-9) / SIDES
+    axes.scatter(columns, rows, s=190 * side**2, marker="s", color=BLUE, lw=0, zorder=2)
     axes.set(xlim=(-0.7, n - 0.3), ylim=(n - 0.3, -0.7), ylabel="the token that reads")
     axes.set_xticks(range(n), list(tokens), rotation=90)
     axes.set_yticks(range(n), list(tokens))

@@ -39,7 +39,7 @@ def head_picture(pattern: ArrayLike, tokens: Sequence[str], kind: str, layer: in
     with np.errstate(divide="ignore", invalid="ignore"):
         entropy = -np.where(p > 0, p * np.log(p), 0.0).sum(axis=1)
     spread = number(float(np.exp(entropy).mean()), 1)
-    return readings.head_discs(p, tokens, title=f"layer {layer}, head {head}: {kind}; {spread} effective tokens")
+    return readings.head_squares(p, tokens, title=f"layer {layer}, head {head}: {kind}; {spread} effective tokens")
 
 
 # --- one vector on all keys -------------------------------------------------------------------------------------------
