@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch, Patch
 
 from bnt.figures.drawing import Look, draw_arc
-from bnt.figures.picture import BLUE, GREEN, GREY, INK, PURPLE, VERMILION, Picture, blank
+from bnt.figures.picture import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, VERMILION, Picture, blank
 
 COURSE = Path(__file__).resolve().parent.parent / "course"
 OUT = COURSE / "map.png"  # with the lessons, so that the bundle for a class has it
@@ -26,6 +26,7 @@ PARTS = {
     "transformers": VERMILION,
     "one as the other": GREEN,
     "learned": PURPLE,
+    "beyond": ORANGE,
 }
 PLACES = {  # number: part, column, row from above, what it is about
     "00": ("start", 1, 0, "everything runs"),
@@ -44,7 +45,8 @@ PLACES = {  # number: part, column, row from above, what it is about
     "12": ("one as the other", 2, 8, "time, tapes, and depth"),
     "13": ("learned", 1, 9, "what descent finds"),
     "14": ("learned", 1, 10, "in known weather"),
-    "19": ("learned", 2, 12, "72 heads, and no graph"),
+    "16": ("beyond", 0, 6, "is there better?"),
+    "19": ("beyond", 2, 12, "72 heads, and no graph"),
 }
 COLUMN, ROW, WIDTH, HEIGHT = 2.6, 1.06, 2.3, 0.68  # inches
 
@@ -79,7 +81,7 @@ def course_map() -> Picture:
     lessons = read_lessons()
     edges = arrows(lessons)
     rows = 1 + max(row for _, _, row, _ in PLACES.values())
-    figure, axes = blank(3 * COLUMN + 0.2, rows * ROW + 0.4)
+    figure, axes = blank(3 * COLUMN + 0.2, rows * ROW + 0.6)
     height = figure.get_figheight()
     centres = {n: ((c + 0.5) * COLUMN + 0.1, height - (r + 0.5) * ROW) for n, (_, c, r, _) in PLACES.items()}
     for before, after in edges:
@@ -91,7 +93,7 @@ def course_map() -> Picture:
         [Patch(facecolor=colour, alpha=0.3, edgecolor=colour) for colour in PARTS.values()],
         [f"{part}: {lessons_of(part)}" for part in PARTS],
         loc="lower center",
-        ncols=len(PARTS),
+        ncols=len(PARTS) // 2,
         fontsize=8.5,
         frameon=False,
         borderaxespad=0.1,

@@ -46,6 +46,7 @@ _HOME = {
         "gate_explorer",
         "gate_picture",
     ),
+    "algorithms": ("winner_explorer", "winner_picture", "cavity_explorer", "cavity_picture"),
     "knowledge": (
         "explanation_explorer",
         "explanation_picture",

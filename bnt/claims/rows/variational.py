@@ -23,7 +23,7 @@ from bnt.transformer.forward import forward
 
 Array = NDArray[np.float64]
 
-LESSON = "04_loops_and_damping"
+LESSON = "16_other_attention"
 GRID = [(3 * r + c, 3 * r + c + 1) for r in range(3) for c in range(2)] + [(i, i + 3) for i in range(6)]
 NINE = list(combinations(range(9), 2))
 SOURCE = "Wainwright, Jaakkola and Willsky (2005)"
