@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from bnt.reading.trained_heads import HeadReadings, read_heads
     from bnt.records.record import Record, read_record
     from bnt.records.replay import replay
+    from bnt.sequences.dynamic import DynamicNetwork, SliceBeliefs, filter_slices, previous, smooth_slices
     from bnt.sequences.filtering import compile_doubling_filter, compile_filter
     from bnt.sequences.hmm import HMM, filter_states, log_likelihood, predict_states, smooth_states, viterbi
     from bnt.sequences.turing import TuringMachine, compile_machine
@@ -88,6 +89,7 @@ _HOME = {
     "knowledge.explanations": ("Explanation", "explain"),
     "graph.factor_graph": ("Factor", "FactorGraph", "Variable"),
     "graph.leaves": ("LeafFactor", "graph_of_leaves", "hidden_leaves", "leaves_of", "tree_cpd"),
+    "sequences.dynamic": ("DynamicNetwork", "SliceBeliefs", "filter_slices", "previous", "smooth_slices"),
     "sequences.filtering": ("compile_doubling_filter", "compile_filter"),
     "knowledge.grounding": ("Grounding",),
     "knowledge.base": ("KnowledgeBase", "load_knowledge", "parse_knowledge"),

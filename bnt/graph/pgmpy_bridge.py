@@ -6,7 +6,7 @@ no string (a model fitted to numbers or truth values) becomes one: 1 is "1", Tru
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -132,6 +132,48 @@ def chain_from_pgmpy(model: DynamicBayesianNetwork) -> Chain:
         )
     initial = np.asarray(tables[hidden, 0].values, dtype=np.float64).reshape(-1)
     return Chain(initial, _rows(tables[hidden, 1], states, states), rows[0], states, symbols)
+
+
+Slices = tuple[list[Variable], list[Factor], list[Factor], list[Factor]]
+
+
+def slices_from_pgmpy(model: DynamicBayesianNetwork, previous: Callable[[Variable], Variable]) -> Slices:
+    """Variables of a slice, and the factors first, within and between, as DynamicNetwork wants them.
+
+    previous: a variable one slice earlier. Raises ModelError as DynamicNetwork.from_pgmpy.
+    """
+    from pgmpy.models import DynamicBayesianNetwork
+
+    if not isinstance(model, DynamicBayesianNetwork):
+        raise ModelError(f"expected a pgmpy DynamicBayesianNetwork, got {type(model).__name__}")
+    tables: dict[tuple[str, int], Any] = {(str(cpd.variable[0]), int(cpd.variable[1])): cpd for cpd in model.cpds}
+    names = list(dict.fromkeys(str(node[0]) for node in model.nodes()))
+    later = {str(other[0]) for one, other in model.edges() if one[1] != other[1]}
+    variables: dict[tuple[str, int], Variable] = {}
+    for name in names:
+        for slice_ in (0, 1):
+            if (name, slice_) not in tables and (slice_ == 0 or name in later):
+                raise ModelError(f"no CPD for {name!r} in slice {slice_}; add one with add_cpds")
+        states = as_text(f"the states of {name!r}", _own_states(tables[name, 0], 0))
+        variables[name, 0] = Variable(name, states)
+    kinds: dict[str, list[Factor]] = {"first": [], "within": [], "between": []}
+    for (name, slice_), cpd in tables.items():
+        scope, table = [], np.asarray(cpd.values, dtype=np.float64)
+        for axis, node in enumerate(cpd.variables):
+            variable = variables[str(node[0]), 0]
+            own = as_text("its states", _own_states(cpd, axis))
+            if set(own) != set(variable.states):
+                raise ModelError(
+                    f"the CPD of {name!r} in slice {slice_} names the states of {node[0]!r} {own}, elsewhere they are "
+                    f"{variable.states}"
+                )
+            table = table.take([own.index(state) for state in variable.states], axis)
+            scope.append(previous(variable) if int(node[1]) < slice_ else variable)
+        if problem := column_problem(table, {variable.name: variable.states for variable in scope}):
+            raise ModelError(f"the CPD of {name!r} in slice {slice_}: {problem[1]}")
+        kind = "between" if slice_ else "first" if (name, 1) in tables else "within"
+        kinds[kind].append(Factor(scope, table, name))
+    return [variables[name, 0] for name in names], kinds["first"], kinds["within"], kinds["between"]
 
 
 def _own_states(cpd: Any, axis: int) -> list[Any]:
