@@ -256,6 +256,11 @@ def test_empty_slices_predict():
     assert result.at(2)["x"]["yes"] == pytest.approx(0.1, abs=1e-15)
 
 
+def test_soft_evidence_that_leaves_one_state_keeps_its_weight():
+    result = filter_slices(small(), [{"x": [0.25, 0.0]}, {"y": {"off": 0.0, "on": 3.0}}])
+    assert np.abs(np.exp(result.log_likelihood) - [0.125, 3 * 0.1 * 0.8]).max() <= 1e-15
+
+
 @pytest.mark.parametrize(
     ("evidence", "error", "says"),
     [
