@@ -26,6 +26,9 @@ if TYPE_CHECKING:
         UnknownVariableError,
         UnsupportedModelError,
     )
+    from bnt.generation.goals import ConditionedChain, conditioned_chain, h_transform
+    from bnt.generation.sampling import Samples, sample, sampling_law
+    from bnt.generation.temperature import TemperatureLaw, temperature_law
     from bnt.graph.beliefs import Beliefs
     from bnt.graph.factor_graph import Factor, FactorGraph, Variable
     from bnt.graph.leaves import LeafFactor, graph_of_leaves, hidden_leaves, leaves_of, tree_cpd
@@ -82,6 +85,9 @@ _HOME = {
         "UnknownVariableError",
         "UnsupportedModelError",
     ),
+    "generation.goals": ("ConditionedChain", "conditioned_chain", "h_transform"),
+    "generation.sampling": ("Samples", "sample", "sampling_law"),
+    "generation.temperature": ("TemperatureLaw", "temperature_law"),
     "inference.exact": ("ExactResult", "exact_marginals"),
     "inference.log_z": ("LogZBounds", "log_z_bounds", "posterior_bounds"),
     "inference.posterior": ("Posterior", "posterior"),

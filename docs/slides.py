@@ -69,6 +69,9 @@ WEEKS: dict[int, dict[str, str]] = {  # lesson: ids of its cells, in order
         "14": "why bijection-predict bits-guess bijection-count bijection-proof measures-why braggart-guess "
         "impostors-reveal impostors-after phase-predict phase-guess phase phase-after four-why recall-guess "
         "four-recall four-after caution-after summary",
+        "18": "room-why room right-predict right-guess right-reveal right-after ball-predict ball-guess ball-reveal "
+        "ball-after wish-why steer-guess steer-reveal steer-after temperature-why cold-guess cold-reveal "
+        "cold-after summary",
     },
 }
 

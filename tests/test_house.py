@@ -22,7 +22,8 @@ REPO = Path(__file__).resolve().parent.parent
 ROOMS = [
     "errors", "checks", "odds", "stored", "display", "policy", "exercise", "course", "graph", "kernels",
     "variational", "inference", "transformer", "compiler", "pgmpy_engines", "reading", "training", "knowledge",
-    "sequences", "designs", "wind_tunnels", "learned", "claims", "records", "figures", "widgets", "cli", "__main__",
+    "sequences", "generation", "designs", "wind_tunnels", "learned", "claims", "records", "figures", "widgets", "cli",
+    "__main__",
 ]
 # fmt: on
 RANK = {room: place for place, room in enumerate(ROOMS)}
@@ -41,9 +42,9 @@ TESTED_IN = {
     "attacks/test_attacks.py": "grading.author grading.inside grading.limits grading.sandbox",
     "browser/test_desk.py": "grading.desk_server",
     "claims/test_run.py": """claims.ledger claims.paper claims.render claims.rows.activations claims.rows.depth
-        claims.rows.encoders claims.rows.generalising claims.rows.knowledge claims.rows.learning claims.rows.logic
-        claims.rows.loops claims.rows.machines claims.rows.mixtures claims.rows.rotary claims.rows.rounds
-        claims.rows.routing claims.rows.variational claims.rows.weights claims.rows.wind_tunnels""",
+        claims.rows.encoders claims.rows.generalising claims.rows.generation claims.rows.knowledge claims.rows.learning
+        claims.rows.logic claims.rows.loops claims.rows.machines claims.rows.mixtures claims.rows.rotary
+        claims.rows.rounds claims.rows.routing claims.rows.variational claims.rows.weights claims.rows.wind_tunnels""",
     "compiler/test_general.py": "compiler.compile compiler.configurations compiler.model",
     "compiler/test_networks.py": "compiler.junction_tree",
     "figures/test_graphs.py": "figures.drawing",

@@ -154,7 +154,14 @@ PAPER_CLAIMS: dict[str, PaperClaim] = {
     "P21": PaperClaim(
         "10.1-10.3",
         "three softmaxes: routing, inference, generation",
-        ("softmax-hard-routing", "general-round", "attention-posterior-mean", "prior-and-likelihood-identified"),
+        (
+            "softmax-hard-routing",
+            "general-round",
+            "attention-posterior-mean",
+            "prior-and-likelihood-identified",
+            "temperature-is-bayes",
+            "bp-sampling",
+        ),
     ),
     "P22": PaperClaim(
         "companion tutorial",
@@ -203,5 +210,10 @@ PAPER_CLAIMS: dict[str, PaperClaim] = {
             "trained-encoder-has-a-graph",
             "sentence-posterior-is-calibrated",
         ),
+    ),
+    "F5": PaperClaim(
+        "asked by its readers",
+        "a world model can be asked for a future that ends as one wishes",
+        ("goal-is-h-transform", "goal-by-steering"),
     ),
 }

@@ -33,7 +33,16 @@ _HOME = {
     "readings": ("head_squares", "construction_costs"),
     "charts": ("curves", "ruler", "cobweb", "cone", "errors_by_layer"),
     "knowledge": ("weights_of_evidence", "explanation_messages", "reliability", "rules"),
-    "sequences": ("hidden_chain", "timeline", "memory", "decay", "tape_run"),
+    "sequences": (
+        "hidden_chain",
+        "timeline",
+        "memory",
+        "decay",
+        "tape_run",
+        "room_maps",
+        "video_strip",
+        "samplers",
+    ),
     "learning": (
         "learning_curves",
         "answers_against_truth",

@@ -1,5 +1,5 @@
 """What happens in time, as pictures: a hidden chain and what is known of it, a memory that fades, a machine and its
-tape.
+tape; a room and a ball that nobody sees, as maps of beliefs, and samplers beside one another.
 """
 
 from __future__ import annotations
@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike, NDArray
 
 from bnt.figures import drawing
 from bnt.figures.picture import (
     BLUE,
+    GREEN,
     GREY,
     INK,
     MARKERS,
@@ -26,8 +28,10 @@ from bnt.figures.picture import (
     blank,
     chart,
     number,
+    short,
 )
 from bnt.figures.placement import Places, spread_labels
+from bnt.generation.worlds import Ball, Room
 from bnt.graph.factor_graph import Variable
 from bnt.sequences.hmm import HMM, Observations, filter_states, predict_states, smooth_states, viterbi
 from bnt.sequences.turing import Configuration
@@ -35,6 +39,8 @@ from bnt.sequences.turing import Configuration
 Array = NDArray[np.float64]
 
 EXACT_WITHIN = 1e-14  # rounding of a filter
+DARKEST = 0.6  # opacity of a cell that is certain; of others by the square root, so that 1 % can be seen
+SEEN = 0.005  # less is no number in a cell
 CELL, STEP = 0.36, 0.3  # inches: width of a cell of a tape, height of a step
 
 
@@ -215,3 +221,137 @@ def tape_run(run: Sequence[Configuration], *, room: int = 0, note: str = "", tit
     rows = [(k, now.state, "off" if now.head is None else now.head, now.tape) for k, now in enumerate(run)]
     alt = f"{title or 'A run'}: tape, head and state at steps 0 to {len(run) - 1}{'; ' + note if note else ''}."
     return Picture(figure, alt, ("step", "state", "head at cell", "tape"), rows)
+
+
+# --- worlds that nobody sees ------------------------------------------------------------------------------------------
+
+
+def room_maps(
+    room: Room,
+    beliefs: Mapping[str, ArrayLike],
+    *,
+    paths: Mapping[str, Sequence[str]] | None = None,
+    goal: str | None = None,
+    here: str | None = None,
+    title: str = "",
+) -> Picture:
+    """Beliefs (S,) over the cells as maps side by side, in per cent; walls are dark.
+
+    paths: map -> cells one after the other, a line that ends in a disc. goal: a cell with a heavy frame; here: where
+    somebody is, a ring.
+    """
+    rows, columns = len(room.plan), len(room.plan[0])
+    width = 0.36 * columns + 0.35
+    figure = Figure(figsize=(width * len(beliefs) + 0.2, 0.36 * rows + (0.95 if title else 0.65)), layout="constrained")
+    panels = figure.subplots(1, len(beliefs), squeeze=False)[0]
+    names, words = room.hmm.states, []
+    letters = "abcdefghijklmnopqrstuvwxyz"[:columns]
+    for axes, (name, belief) in zip(panels, beliefs.items(), strict=True):
+        grid = room.grid(belief)
+        _floor(axes, grid)
+        axes.set_xticks(range(columns), list(letters))
+        axes.set_yticks(range(rows), [str(r + 1) for r in range(rows)])
+        axes.set_title(name, fontsize=9)
+        at = dict(zip(names, room.cells, strict=True))
+        if goal is not None:
+            row, column = at[goal]
+            axes.add_patch(Rectangle((column - 0.44, row - 0.44), 0.88, 0.88, fill=False, ec=GREEN, lw=2.6, zorder=4))
+        if here is not None:
+            axes.plot(at[here][1], at[here][0], "o", ms=20, mfc="none", mec=VERMILION, mew=1.8, zorder=5)
+        if path := (paths or {}).get(name):
+            _walk(axes, [at[cell] for cell in path])
+        words += [(name, r + 1, *("wall" if np.isnan(p) else f"{p:.3f}" for p in line)) for r, line in enumerate(grid)]
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    said = "".join([f", goal {goal}" if goal else "", f", somebody is at {here}" if here else ""])
+    said += "".join(f"; {name}: a path to {path[-1]}" for name, path in (paths or {}).items() if path)
+    alt = f"{title or 'A room'}: {', '.join(beliefs)}, chances of every cell{said}."
+    return Picture(figure, alt, ("map", "row", *letters), words)
+
+
+def _floor(axes: Axes, grid: Array, write: bool = True) -> None:
+    """One square per number, its colour and its per cent; NaN is wall."""
+    for (r, c), p in np.ndenumerate(grid):
+        look: drawing.Look = (
+            {"fc": INK, "alpha": 0.8} if np.isnan(p) else {"fc": BLUE, "alpha": DARKEST * float(np.sqrt(p))}
+        )
+        axes.add_patch(Rectangle((c - 0.5, r - 0.5), 1, 1, lw=0, **look))
+        if write and p >= SEEN:
+            axes.text(c, r, f"{100 * p:.0f}", ha="center", va="center", fontsize=7.5, color=INK, zorder=6)
+    rows, columns = grid.shape
+    for edge in range(rows + 1):
+        axes.plot([-0.5, columns - 0.5], [edge - 0.5] * 2, color=RULE, lw=0.5, zorder=1)
+    for edge in range(columns + 1):
+        axes.plot([edge - 0.5] * 2, [-0.5, rows - 0.5], color=RULE, lw=0.5, zorder=1)
+    axes.set(xlim=(-0.55, columns - 0.45), ylim=(rows - 0.45, -0.55), aspect="equal")
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0, labelsize=8, colors=INK)
+
+
+def _walk(axes: Axes, cells: Sequence[tuple[int, int]]) -> None:
+    """A line from cell to cell, moved a little to the side with time so that ways back can be told."""
+    shift = np.linspace(-0.22, 0.22, len(cells)) if len(cells) > 1 else np.zeros(1)
+    y, x = np.array(cells, dtype=float).T + shift
+    axes.plot(x, y, color=VERMILION, lw=1.6, zorder=5)
+    axes.plot(x[-1], y[-1], "o", ms=6, color=VERMILION, zorder=7)
+
+
+def video_strip(
+    ball: Ball, frames: ArrayLike, beliefs: ArrayLike, truth: Sequence[int], *, before: int = 0, title: str = ""
+) -> Picture:
+    """Frames (T, n, n) of a noisy video in a row, and below each the belief (T, S) about the place; ring: the truth.
+
+    before: how many frames came before these, for their numbers.
+    """
+    shown, states = np.asarray(frames, dtype=float), np.asarray(beliefs, dtype=float)
+    count, n = len(shown), ball.size
+    place = (states @ ball.places).reshape(count, n, n)
+    figure = Figure(figsize=(1.12 * count + 0.5, 2.75 if title else 2.5), layout="constrained")
+    grid = figure.subplots(2, count, squeeze=False)
+    words = []
+    for t in range(count):
+        row, column = ball.states[truth[t]][:2]
+        for axes, numbers in zip(grid[:, t], (shown[t], place[t]), strict=True):
+            _floor(axes, numbers, write=False)
+            axes.plot(column, row, "o", ms=9, mfc="none", mec=VERMILION, mew=1.5, zorder=5)
+            axes.set_xticks([])
+            axes.set_yticks([])
+        grid[0, t].set_title(f"frame {before + t + 1}", fontsize=9)
+        best = np.unravel_index(int(place[t].argmax()), (n, n))
+        words.append(
+            (
+                before + t + 1,
+                int(shown[t].sum()),
+                f"{row + 1}, {column + 1}",
+                f"{best[0] + 1}, {best[1] + 1}",
+                short(place[t].max()),
+            )
+        )
+    grid[0, 0].set_ylabel("seen", fontsize=9)
+    grid[1, 0].set_ylabel("believed", fontsize=9)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    alt = f"{title or 'A noisy video'}: {count} frames of {n} x {n} pixels, and below each the belief about the place."
+    return Picture(figure, alt, ("frame", "pixels on", "ball (row, column)", "believed", "with probability"), words)
+
+
+def samplers(laws: Mapping[str, ArrayLike], outcomes: Sequence[str], *, title: str = "") -> Picture:
+    """One group of bars per outcome, one bar per sampler: with which probability each draws what."""
+    values = {name: np.asarray(law, dtype=float).ravel() for name, law in laws.items()}
+    figure, (axes,) = chart(max(5.4, 1.35 * len(outcomes) + 1.2), 3.2)
+    width = 0.84 / len(values)
+    for k, (name, law) in enumerate(values.items()):
+        x = np.arange(len(outcomes)) + (k - (len(values) - 1) / 2) * width
+        axes.bar(
+            x, law, 0.92 * width, color=SERIES[k], label=name, hatch=("", "//", "..", "xx")[k % 4], ec="white", lw=0
+        )
+        for at, p in zip(x, law, strict=True):
+            axes.text(at, p + 0.012, short(float(p)), ha="center", va="bottom", fontsize=8, color=INK)
+    axes.set_xticks(range(len(outcomes)), list(outcomes))
+    axes.set(ylabel="probability", ylim=(0, min(1.12, 1.18 * max(law.max() for law in values.values()) + 0.03)))
+    axes.grid(axis="y", color=PALE, lw=0.7)
+    axes.set_axisbelow(True)
+    axes.tick_params(axis="x", length=0)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(values), fontsize=8, frameon=False)
+    axes.set_title(title, loc="left", fontsize=11, pad=26)
+    words = [(o, *(f"{law[i]:.3f}" for law in values.values())) for i, o in enumerate(outcomes)]
+    alt = f"{title or 'Samplers'}: bars for {', '.join(outcomes)} by {', '.join(values)}."
+    return Picture(figure, alt, ("outcome", *values), words)

@@ -71,6 +71,16 @@ _HOME = {
         "design_explorer",
         "design_picture",
     ),
+    "worlds": (
+        "room_explorer",
+        "room_picture",
+        "goal_explorer",
+        "goal_picture",
+        "ball_explorer",
+        "ball_picture",
+        "temperature_explorer",
+        "temperature_picture",
+    ),
     "learning": ("descent_explorer", "descent_picture", "tunnel_explorer", "question_picture"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}

@@ -15,6 +15,7 @@ from bnt.claims import constructions, ledger, render
 from bnt.claims import run as claims
 from bnt.claims.rows import depth as claims_depth
 from bnt.claims.rows import generalising as claims_generalising
+from bnt.claims.rows import generation as claims_generation
 from bnt.claims.rows import knowledge as claims_knowledge
 from bnt.claims.rows import logic as claims_logic
 from bnt.claims.rows import loops as claims_loops
@@ -22,6 +23,7 @@ from bnt.compiler import general as compile_general
 from bnt.compiler import mean_field as compile_mean_field
 from bnt.compiler import pairwise as compile_pairwise
 from bnt.compiler import tree_reweighted as compile_tree_reweighted
+from bnt.generation import goals, sampling, temperature
 from bnt.inference import belief_propagation, exact, spectral_bound
 from bnt.knowledge import noisy_gates
 from bnt.learned import cavity
@@ -50,6 +52,7 @@ LESSONS = {
     "13_learning_to_infer",
     "14_wind_tunnels",
     "16_other_attention",
+    "18_worlds_and_wishes",
     "19_a_real_model",
 }
 
@@ -78,7 +81,7 @@ def test_rows_are_complete_and_unique():
 
 
 def test_every_decidable_claim_of_the_paper_has_rows():
-    assert list(claims.PAPER_CLAIMS) == [*(f"P{i}" for i in range(1, 23)), "W1", "F1", "F3", "F2", "F4"]
+    assert list(claims.PAPER_CLAIMS) == [*(f"P{i}" for i in range(1, 23)), "W1", "F1", "F3", "F2", "F4", "F5"]
     for paper_claim in claims.PAPER_CLAIMS.values():
         assert set(paper_claim.rows) <= set(IDS)
         assert paper_claim.rows or paper_claim.undecided
@@ -368,6 +371,20 @@ def trained_on_all_names(cases, width, depth, seed, _train=claims_knowledge.trai
     return _train(cases, width, depth, seed, trained=12)
 
 
+def backward_in_time(matrix, weights, _backward=goals._backward):
+    """Messages along the arrows, not against them."""
+    return _backward(matrix.T, weights)
+
+
+def steered_by_the_backward_message(room, start, strength):
+    return claims_generation.smoothed_future(room, claims_generation.walk()[1])
+
+
+def the_power_itself(p, temperature, order=None, _law=temperature.temperature_law):
+    found = _law(p, temperature, order)
+    return found._replace(sampled=found.power, distance=0.0)
+
+
 MUTATIONS = [
     ("index-matching", constructions, "index_score", right_score),
     ("rank-one-routing", constructions, "index_score", right_score),
@@ -440,6 +457,10 @@ MUTATIONS = [
     ("trw-bounds", spanning, "spanning_tree_weights", all_ones),
     ("trw-repairs", spanning, "spanning_tree_weights", all_ones),
     ("cavity-learned", cavity, "exact_means", mean_field_means),
+    ("goal-is-h-transform", goals, "_backward", backward_in_time),
+    ("goal-by-steering", claims_generation, "steered", steered_by_the_backward_message),
+    ("temperature-is-bayes", temperature, "temperature_law", the_power_itself),
+    ("bp-sampling", sampling, "run_bp", exact.exact_marginals),
     *mutations_learning.MUTATIONS,
     *mutations_wind_tunnels.MUTATIONS,
     *mutations_encoders.MUTATIONS,
