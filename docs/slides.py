@@ -1,6 +1,6 @@
-"""Slides for six weeks, made of cells of the lessons:  python docs/slides.py --out slides
+"""Slides for eight weeks, made of cells of the lessons:  python docs/slides.py --out slides
 
-Writes week-1.html to week-6.html (or those weeks that are named) for a browser: nbconvert, reveal.js and MathJax, whose
+Writes week-1.html to week-8.html (or those weeks that are named) for a browser: nbconvert, reveal.js and MathJax, whose
 scripts are laid beside them, so that slides need no network. There is no second text: a slide is a cell of a lesson,
 named below by its id, so a lesson that is mended mends its slide. A folded answer comes at the next press of a key; a
 prediction keeps its box, which works without a kernel. Needs the extra `site`.
@@ -72,6 +72,16 @@ WEEKS: dict[int, dict[str, str]] = {  # lesson: ids of its cells, in order
         "18": "room-why room right-predict right-guess right-reveal right-after ball-predict ball-guess ball-reveal "
         "ball-after wish-why steer-guess steer-reveal steer-after temperature-why cold-guess cold-reveal "
         "cold-after summary",
+    },
+    7: {
+        "16": "friends-why friends mean-why mean-guess mean-reveal mean-after trees-why column-guess column-reveal "
+        "column-after trw-guess trw-reveal trw-after bounds-why bethe-guess bounds-reveal bounds-after winner-why "
+        "winner-guess winner winner-after cavity-why cavity-predict cavity-guess cavity-trees cavity-after",
+    },
+    8: {
+        "19": "models-why ruler-why kind-guess ruler ruler-after real-why sharp-guess real real-after walk sinks-why "
+        "written-guess written written-after posterior-why any-guess any any-proof graph-why graph-after "
+        "calibration-why calibration-predict right-guess calibration calibration-after survive",
     },
 }
 
@@ -171,11 +181,11 @@ def write(week: int, folder: Path) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("weeks", nargs="*", type=int, help="1 to 6; default: all six")
+    parser.add_argument("weeks", nargs="*", type=int, help="1 to 8; default: all")
     parser.add_argument("--out", type=Path, default=Path("slides"))
     arguments = parser.parse_args()
     if wrong := [week for week in arguments.weeks if week not in WEEKS]:
-        parser.error(f"there is no week {wrong[0]}; valid: 1 to 6")
+        parser.error(f"there is no week {wrong[0]}; valid: 1 to 8")
     for week in arguments.weeks or WEEKS:
         print(write(week, arguments.out))
 

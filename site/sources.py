@@ -186,7 +186,7 @@ def put_static(folder: Folder, repo: Path, guesses: list[Any]) -> None:
 
 
 def put_slides(folder: Folder) -> None:
-    """Six weeks of slides out of docs/slides.py, which share the site's MathJax."""
+    """Slides of all weeks out of docs/slides.py, which share the site's MathJax."""
     for name, raw in slides.reveal().items():
         folder.put(f"_extra/slides/reveal/{name}", raw)
     for week in slides.WEEKS:
