@@ -1,6 +1,6 @@
 """Draws the frames of the lessons' widgets ahead:  python experiments/widget_frames.py [LESSON.ipynb ...]
 
-Runs the cells of each lesson (none named: of all) up to its last widget, writes one file per widget into
+Runs those cells of each lesson (none named: of all) that its widgets need, writes one file per widget into
 bnt/data/frames, under its key (bnt/widgets/frames.py), and notes in index.json whose it is and which code drew it.
 Needed after a change of figures/, of a widget, or of a lesson. Where the code has changed but SAMPLE pictures drawn
 anew are the stored ones, the stored frames stay. --prune removes what no lesson uses any more; --check draws nothing
@@ -33,7 +33,7 @@ SAMPLE = 4
 
 
 def explorers(lesson: Path) -> list[tuple[str, Explorer]]:
-    """(cell, widget) of a lesson, after its cells have run in the lesson's own folder."""
+    """(cell, widget) of a lesson, after the cells that they need have run in the lesson's own folder."""
     made: list[tuple[str, Explorer]] = []
     begin, here = Explorer.__init__, [""]
 
@@ -42,17 +42,34 @@ def explorers(lesson: Path) -> list[tuple[str, Explorer]]:
         made.append((here[0], self))
 
     cells = [cell for cell in json.loads(lesson.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
-    last = max((i for i, c in enumerate(cells) if "nbval-ignore-output" in c["metadata"].get("tags", ())), default=-1)
+    sources = {cell["id"]: "".join(cell["source"]) for cell in cells}
+    tagged = {cell["id"] for cell in cells if "nbval-ignore-output" in cell["metadata"].get("tags", ())}
     space: dict[str, Any] = {"__name__": "__main__"}
     Explorer.__init__ = remember  # type: ignore[method-assign]
     try:
         with contextlib.chdir(lesson.parent), contextlib.redirect_stdout(io.StringIO()):
-            for cell in cells[: last + 1]:
-                here[0] = cell["id"]
-                exec(compile("".join(cell["source"]), cell["id"], "exec"), space)
+            for name in needed(sources, {name for name in tagged if "widgets." in sources[name]}):
+                here[0] = name
+                exec(compile(sources[name], name, "exec"), space)
     finally:
         Explorer.__init__ = begin  # type: ignore[method-assign]
     return made
+
+
+def needed(sources: dict[str, str], wanted: set[str]) -> list[str]:
+    """Those of the cells (id: code, in order) that ``wanted`` need, and themselves: each name is bound in one cell."""
+    if str(COURSE.parent) not in sys.path:
+        sys.path.append(str(COURSE.parent))
+    from tests.run_again import names_of
+
+    found: list[str] = []
+    names: set[str] = set()
+    for name, source in reversed(sources.items()):
+        cell = names_of(source)
+        if name in wanted or names & (cell.binds | cell.changes):
+            found.append(name)
+            names |= cell.reads | cell.reads_later
+    return found[::-1]
 
 
 def states_to_draw(explorer: Explorer, most: int = MOST) -> list[State]:

@@ -210,13 +210,15 @@ def cone(
     ``reach``: the first layer at which theory allows a change; an orange line marks that border.
     """
     table = np.array([np.asarray(row, dtype=float) for row in changes.values()])
-    figure, (axes,) = chart(1.5 + 0.56 * len(layers), 1.1 + 0.3 * len(table))
+    figure, (axes,) = chart(2.3 + 0.56 * len(layers), 1.1 + 0.3 * len(table))
     depth = np.clip(1 + np.log10(np.maximum(table, 1e-300)) / 6, 0, 1)  # a millionth and less: pale; 1: dark
     shade = np.where(table == 0.0, 0.0, 0.15 + 0.85 * depth)
     axes.imshow(shade, cmap="Blues", vmin=0, vmax=1.25, aspect="auto")
     shown = [["" if c == 0.0 else _change(c) for c in row] for row in table]
     drawing.write_cells(axes, shade, shown, 0.8)
     drawing.name_cells(axes, list(changes), [str(layer) for layer in layers])
+    ticks = {0.15 + 0.85 * (1 + k / 6): text for k, text in ((-6, "1e-6"), (-4, "1e-4"), (-2, ".01"), (0, "1"))}
+    drawing.colour_bar(axes, "Blues", (0, 1.25), ticks, "change")
     if reach:
         border = [sum(layer < reach[name] for layer in layers) - 0.5 for name in changes]
         rows = np.arange(len(table) + 1) - 0.5

@@ -82,9 +82,11 @@ def compiled_layer(model: CompiledModel, trace: Trace, *, heads: Sequence[str] =
         for at, text in ((5.2, reads), (8.0, activation), (9.1, writes)):
             axes.text(at, y, text, va="center", fontsize=9, color=INK)
         rows.append((f"unit {k + 1}: {activation}", f"of {reads}", writes))
+    written = list(dict.fromkeys(writes.lstrip("+− ") for _, _, writes in units))
+    *others, last = (f"{sum(u[2].lstrip('+− ') == column for u in units)} write {column}" for column in written)
     alt = (
         f"One compiled layer: attention with {len(heads)} heads over {len(tokens)} tokens, and an FFN of {len(units)} "
-        f"units, {', '.join(writes for _, _, writes in units)}."
+        f"units, of which {' and '.join(filter(None, (', '.join(others), last)))}."
     )
     return Picture(figure, alt, ("what", "of what", "how much"), rows)
 
@@ -136,8 +138,8 @@ def sublayer_strip(model: CompiledModel, trace: Trace, layer: int, step: int) ->
     new = changed[step - 1][np.ix_(rows, columns)] if step else np.zeros_like(table, dtype=bool)
     most = max(float(np.abs(np.stack([s[np.ix_(rows, columns)] for s in streams])).max(initial=0)), 1e-9)
     figure = Figure(figsize=(max(7.4, 2.4 + 0.62 * len(labels)), 1.5 + 0.25 * len(tokens)), layout="constrained")
-    grid = figure.add_gridspec(2, 1, height_ratios=(0.5, max(1.0, 0.25 * len(tokens))))
-    strip, axes = figure.add_subplot(grid[0]), figure.add_subplot(grid[1])
+    parts = figure.subfigures(2, 1, height_ratios=(0.5, max(1.0, 0.25 * len(tokens))))
+    strip, axes = (part.add_subplot() for part in np.ravel(np.asarray(parts)))
     strip.set(xlim=(0, count), ylim=(0, 1))
     strip.axis("off")
     for s, name in enumerate(names):
@@ -154,7 +156,7 @@ def sublayer_strip(model: CompiledModel, trace: Trace, layer: int, step: int) ->
             axes.add_patch(
                 Rectangle(corner, 0.94, 0.86, facecolor=BLUE if x > 0 else VERMILION, alpha=shade, edgecolor="none")
             )
-            axes.text(j, i, number(x, 2).replace("-", "−"), ha="center", va="center", fontsize=8, color=INK)
+            axes.text(j, i, number(x, 2).replace("-", "−"), ha="center", va="center", fontsize=9, color=INK)
         if new[i, j]:
             axes.add_patch(Rectangle(corner, 0.94, 0.86, facecolor="none", edgecolor=INK, lw=1.6))
     name_cells(axes, tokens, labels)
@@ -215,7 +217,7 @@ def attention_graph(
     prior = softmax((k**2).sum(axis=1) / (2 * temperature))
     likelihood = np.exp(-((k - q) ** 2).sum(axis=1) / (2 * temperature))
     posterior = prior * likelihood / (prior @ likelihood)
-    figure, axes = blank(8.6, 2.7)
+    figure, axes = blank(7.3, 2.4)
     at = {"A": (2.6, 1.5), "q": (5.4, 1.5), "v": (2.6, 0.4)}
     squares = [((0.9, 1.5), ["A"]), ((4.0, 1.5), ["A", "q"]), ((2.6, 0.95), ["A", "v"])]
     for (x, y), ends in squares:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -162,6 +162,23 @@ def write_cells(axes: Axes, shade: Array, text: Sequence[Sequence[str]], white_f
     for (i, j), value in np.ndenumerate(shade):
         ink = ON_DARK if abs(value) > white_from else ON_LIGHT
         axes.text(j, i, text[i][j], ha="center", va="center", fontsize=8, color=ink)
+
+
+def colour_bar(axes: Axes, colours: str, limits: tuple[float, float], ticks: Mapping[float, str], label: str) -> None:
+    """A strip beside a heatmap: which shade means what, from the lowest of ``ticks`` (shade: what it says) up."""
+    low, high = min(ticks), max(ticks)
+    figure = axes.get_figure()
+    assert isinstance(figure, Figure)
+    bar = axes.inset_axes((1 + 0.12 / figure.get_figwidth(), 0, 0.2 / figure.get_figwidth(), 1))
+    strip = np.linspace(high, low, 64)[:, None]
+    bar.imshow(strip, cmap=colours, vmin=limits[0], vmax=limits[1], extent=(0, 1, low, high), aspect="auto")
+    bar.set_xticks([])
+    bar.yaxis.tick_right()
+    bar.yaxis.set_label_position("right")
+    bar.set_yticks(list(ticks), list(ticks.values()))
+    bar.set_ylabel(label, fontsize=9, color=INK)
+    bar.spines[:].set_visible(False)
+    bar.tick_params(length=2, labelsize=9, colors=INK)
 
 
 def name_cells(axes: Axes, rows: Sequence[str], columns: Sequence[str]) -> None:

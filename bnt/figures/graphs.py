@@ -164,7 +164,7 @@ def error_by_round(
     A frame marks the round of ``deadline``, from which theory promises equality.
     """
     table, promised = np.array([np.asarray(row, dtype=float) for row in errors.values()]), deadline or {}
-    figure, (axes,) = chart(1.4 + 0.62 * table.shape[1], 1.0 + 0.34 * len(table))
+    figure, (axes,) = chart(2.2 + 0.62 * table.shape[1], 1.0 + 0.34 * len(table))
     equal = table <= EXACT_WITHIN
     depth = np.clip(1 + np.log10(np.maximum(table, EXACT_WITHIN)) / 4, 0, 1)  # .0001 and less: pale; 1: dark
     shade = np.where(equal, 0.0, 0.15 + 0.85 * depth)
@@ -173,6 +173,7 @@ def error_by_round(
     rounds = [str(r) for r in range(table.shape[1])]
     drawing.write_cells(axes, shade, shown, 0.8)
     drawing.name_cells(axes, list(errors), rounds)
+    drawing.colour_bar(axes, "Blues", (0, 1.25), {0.15: "1e-4", 0.575: ".01", 1.0: "1"}, "error")
     for i, name in enumerate(errors):
         if promised.get(name, len(rounds)) < len(rounds):
             frame: Look = {"fill": False, "ec": SERIES[1], "lw": 2.2, "zorder": 5}
@@ -228,10 +229,11 @@ def layers_against_rounds(
 def attention_pattern(weights: ArrayLike, queries: Sequence[str], keys: Sequence[str], *, title: str = "") -> Picture:
     """Attention weights (queries, keys): each row says where that token reads. Weights from .005 on are written."""
     table = _named_table("attention weights", weights, queries, keys)
-    figure, (axes,) = chart(1.9 + 0.42 * len(keys), 1.5 + 0.3 * len(queries))
+    figure, (axes,) = chart(2.5 + 0.42 * len(keys), 1.5 + 0.3 * len(queries))
     axes.imshow(table, cmap="Blues", vmin=0, vmax=1.25, aspect="auto")
     drawing.write_cells(axes, table, [[short(w) if w >= 0.005 else "" for w in row] for row in table], 0.8)
     drawing.name_cells(axes, queries, keys)
+    drawing.colour_bar(axes, "Blues", (0, 1.25), {0.0: "0", 0.5: ".5", 1.0: "1"}, "weight")
     axes.set_ylabel("the token that reads")
     axes.set_title(title, loc="left", fontsize=11)
     read = [[(keys[j], number(row[j])) for j in np.argsort(-row, kind="stable") if row[j] >= 0.005] for row in table]
@@ -244,12 +246,14 @@ def residual_stream(stream: ArrayLike, tokens: Sequence[str], columns: Sequence[
     """The residual stream (tokens, columns) as a heatmap: orange negative, purple positive, the numbers written."""
     table = _named_table("the stream", stream, tokens, columns)
     most = max(float(np.abs(table).max(initial=0)), 1e-9)
-    figure, (axes,) = chart(1.6 + 0.56 * len(columns), 1.3 + 0.3 * len(tokens))
+    figure, (axes,) = chart(2.2 + 0.56 * len(columns), 1.3 + 0.3 * len(tokens))
     axes.imshow(table, cmap="PuOr", vmin=-1.3 * most, vmax=1.3 * most, aspect="auto")
     drawing.write_cells(
         axes, table / most, [[number(x, 2) if abs(x) >= 0.005 else "" for x in row] for row in table], 0.75
     )
     drawing.name_cells(axes, tokens, columns)
+    ends = {-most: number(-most, 1).replace("-", "−"), 0.0: "0", most: number(most, 1)}
+    drawing.colour_bar(axes, "PuOr", (-1.3 * most, 1.3 * most), ends, "")
     axes.set_title(title, loc="left", fontsize=11)
     rows = [(token, *(number(x) for x in row)) for token, row in zip(tokens, table, strict=True)]
     alt = f"{title or 'Residual stream'}: {len(tokens)} tokens by {len(columns)} named columns."

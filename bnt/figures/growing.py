@@ -68,8 +68,8 @@ def growing_tree(graph: FactorGraph, step: int, follow: str | None = None) -> Pi
     if follow is not None:
         graph.position(follow)  # raises UnknownVariableError
     growth, names = grow(graph), list(graph.index)
-    figure = Figure(figsize=(11.0, 4.4), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=(4, 7))
+    figure = Figure(figsize=(9.6, 4.4))
+    left, right = figure.add_axes((0.01, 0.02, 0.37, 0.88)), figure.add_axes((0.41, 0.02, 0.58, 0.88))
     _draw_graph(left, growth, place_graph(names, growth.edges), step)
     shown = [c for c in range(len(growth.cliques)) if 0 < growth.born[c] <= step]
     whole = step == steps
@@ -87,7 +87,8 @@ def growing_tree(graph: FactorGraph, step: int, follow: str | None = None) -> Pi
         for c in shown
     ]
     added = sum(len(edges) for edges in growth.fill[:step])
-    alt = f"{gone[0].upper()}{gone[1:]}; {added} edges added so far, {len(shown)} cliques"
+    edges = "1 edge" if added == 1 else f"{added} edges"
+    alt = f"{gone[0].upper()}{gone[1:]}; {edges} added so far, {len(shown)} cliques"
     alt += f", the largest of {max(len(growth.cliques[c]) for c in shown)} variables" if shown else ""
     alt += f"; the cliques with {follow} hang together." if follow is not None and whole else "."
     return Picture(figure, alt, ("clique", "made in step", "shares with its neighbours", f"holds {follow}"), rows)
@@ -120,8 +121,7 @@ def _draw_graph(axes: Axes, growth: Growth, places: Places, step: int) -> None:
         }
         ink = GREY if name in gone and name not in cluster else INK
         axes.text(x, y, name, ha="center", va="center", fontsize=10, color=ink, bbox=box, zorder=3)
-    axes.margins(0.18)
-    axes.axis("off")
+    _stay(axes, places)
 
 
 def _draw_tree(axes: Axes, growth: Growth, shown: list[int], whole: bool, follow: str | None) -> None:
@@ -134,7 +134,7 @@ def _draw_tree(axes: Axes, growth: Growth, shown: list[int], whole: bool, follow
         x, y = ((places[a][i] + places[b][i]) / 2 for i in (0, 1))
         separator = {"boxstyle": "square,pad=0.25", "fc": PAPER, "ec": RULE, "lw": 1.0}
         text = "\n".join(_shared(growth, (a, b)))
-        axes.text(x, y, text, ha="center", va="center", fontsize=7.5, color=INK, bbox=separator, zorder=3)
+        axes.text(x, y, text, ha="center", va="center", fontsize=9, color=INK, bbox=separator, zorder=3)
     for c in range(len(growth.cliques)):
         if c in shown:
             holds = follow is not None and follow in growth.cliques[c]
@@ -143,6 +143,18 @@ def _draw_tree(axes: Axes, growth: Growth, shown: list[int], whole: bool, follow
             text = "\n".join(growth.cliques[c])
             axes.text(*places[c], text, ha="center", va="center", fontsize=9, color=INK, bbox=box, zorder=4)
         else:
-            axes.plot(*places[c], marker=".", color=RULE, ms=3)  # keeps its place
-    axes.margins(0.12, 0.2)
+            axes.plot(*places[c], marker=".", color=RULE, ms=3)
+    _stay(axes, places)
+
+
+def _stay(axes: Axes, places: Places) -> None:
+    """Limits around all places, drawn or not yet: what is drawn stays where it is from step to step."""
+    xs, ys = ([place[i] for place in places.values()] for i in (0, 1))
+    axes.set_xlim(*_around(xs))
+    axes.set_ylim(*_around(ys))
     axes.axis("off")
+
+
+def _around(values: list[float]) -> tuple[float, float]:
+    room = 0.16 * ((max(values) - min(values)) or 1.0)
+    return min(values) - room, max(values) + room

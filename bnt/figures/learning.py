@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from bnt.figures.drawing import Look
+from bnt.figures.drawing import Look, colour_bar
 from bnt.figures.picture import (
     BLUE,
     GREY,
@@ -118,7 +118,7 @@ def heat_tables(
     """
     values = {name: np.asarray(table, float) for name, table in tables.items()}
     most = max(float(np.nanmax(np.abs(table))) for table in values.values())
-    size = (1.4 + 0.62 * len(columns) * len(values) + 0.5 * len(values), 1.3 + 0.36 * len(rows))
+    size = (2.0 + 0.62 * len(columns) * len(values) + 0.5 * len(values), 1.3 + 0.36 * len(rows))
     figure = Figure(figsize=(min(size[0], 9.0), size[1]), layout="constrained")
     panels = figure.subplots(1, len(values), squeeze=False, sharey=True)[0]
     frame = np.zeros((len(rows), len(columns)), bool) if marked is None else np.asarray(marked, bool)
@@ -131,6 +131,7 @@ def heat_tables(
         axes.tick_params(length=0, labelsize=9)
         axes.spines[:].set_visible(False)
     panels[0].set(ylabel=ylabel)
+    colour_bar(panels[-1], "Blues", (0, 1.25), {0.0: "0", 1.0: number(most, digits)}, "size")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     text = [
         (name, row, *("-" if np.isnan(v) else number(v, digits) for v in table[i]))

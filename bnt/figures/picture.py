@@ -52,6 +52,7 @@ THEME = {
 NAMED = {colour.lower(): name for colour, (name, _) in THEME.items()}
 SVG_STYLE = {"svg.fonttype": "none", "svg.hashsalt": "bnt", "svg.image_inline": True}
 FONTS = "'DejaVu Sans', Verdana, sans-serif"
+LOG_TICKS = 9.7  # points, along a logarithmic axis: its exponents are written at seven tenths of that
 LEGIBLE = 9  # pixels: no letter is shown smaller, on a narrow page one scrolls instead
 MOST_SVG = 300_000  # characters; a picture of more is stored as PNG, on white
 
@@ -85,6 +86,10 @@ class Picture:
         self.alt = alt
         self.header = tuple(header)
         self.rows = tuple(tuple(str(cell) for cell in row) for row in rows)
+        for axes in figure.axes:
+            for axis in (axes.xaxis, axes.yaxis):
+                if axis.get_scale() == "log":
+                    axis.set_tick_params(which="both", labelsize=LOG_TICKS)
 
     @property
     def words(self) -> str:

@@ -148,13 +148,15 @@ def memory(errors: ArrayLike, *, title: str = "") -> Picture:
     """
     table = np.asarray(errors, dtype=float)
     layers, times = table.shape
-    figure, (axes,) = chart(1.0 + 0.5 * times, 1.0 + 0.3 * layers)
+    figure, (axes,) = chart(1.8 + 0.5 * times, 1.0 + 0.3 * layers)
     exact = table <= EXACT_WITHIN
     shade = np.where(exact, 0.0, np.clip(1 + np.log10(np.maximum(table, 1e-300)) / 8, 0.08, 1))
     axes.imshow(shade, cmap="Blues", vmin=0, vmax=1.25, aspect="auto")
     shown = [["" if e else _tiny(v) for e, v in zip(*rows, strict=True)] for rows in zip(exact, table, strict=True)]
     drawing.write_cells(axes, shade, shown, 0.8)
     drawing.name_cells(axes, [str(layer) for layer in range(layers)], [str(t) for t in range(1, times + 1)])
+    ticks = {1 + k / 8: text for k, text in ((-7, "1e-7"), (-4, "1e-4"), (-2, ".01"), (0, "1"))}
+    drawing.colour_bar(axes, "Blues", (0, 1.25), ticks, "error")
     border = [min(layer, times) - 0.5 for layer in range(layers)]
     look: drawing.Look = {"orientation": "horizontal", "baseline": None, "color": SERIES[1], "lw": 2.2}
     axes.stairs(border, np.arange(layers + 1) - 0.5, **look)

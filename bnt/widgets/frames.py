@@ -22,8 +22,10 @@ from typing import Any
 
 import numpy as np
 
+from bnt.compiler.layout import Layout
 from bnt.errors import BntError
 from bnt.figures.picture import Picture, own_style
+from bnt.graph.factor_graph import FactorGraph
 from bnt.stored import FOLDER as DATA
 
 Frame = dict[str, Any]
@@ -172,6 +174,8 @@ def _parts(thing: Any) -> list[Any]:
         slots = [
             n for k in type(thing).__mro__ for n in getattr(k, "__slots__", ()) if n != "_hash" and hasattr(thing, n)
         ]
+        if isinstance(thing, FactorGraph | Layout):  # what questions have left there, such as _base_flat
+            made |= {n for n in thing.__dict__ if n.startswith("_")}
         own = {n: v for n, v in getattr(thing, "__dict__", {}).items() if n not in made}
         return [own, *(getattr(thing, n) for n in slots)]
     raise TypeError(f"no plain parts: {type(thing).__name__}")

@@ -2,13 +2,15 @@
 
 For every widget of the lessons (all, unless some are named): milliseconds from a move of a control to the new picture,
 decoded and painted, in the system's Chromium; on a static page without a kernel, where only shipped frames can be
-chosen, and in JupyterLab, once for moves among shipped frames and once for those that the kernel draws.
+chosen, and in JupyterLab. With --out the rows of these lessons take the place of those that the file had.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import re
 import shutil
 import statistics
 import tempfile
@@ -54,11 +56,12 @@ TIMED = """async ([root, moves]) => {
 
 
 class Speed(NamedTuple):
-    """Milliseconds of the moves of one widget, ascending."""
+    """Milliseconds of the moves of one widget, ascending, and the load meanwhile: how many wanted a core."""
 
     widget: str
     where: str
     times: list[float]
+    load: float = 0.0
 
     @property
     def median(self) -> float:
@@ -72,6 +75,7 @@ class Speed(NamedTuple):
     def row(self) -> str:
         within = "yes" if self.median < MEDIAN and self.late < LATE else "no"
         cells = (self.widget, self.where, str(len(self.times)), f"{self.median:.0f}", f"{self.late:.0f}", within)
+        cells = (*cells, f"{self.load:.0f}")
         return f"| {' | '.join(cells)} |"
 
 
@@ -83,7 +87,7 @@ def measure(page: Page, where: str, names: list[str], moves: int = MOVES) -> lis
         root.scroll_into_view_if_needed()
         times = sorted(page.evaluate(TIMED, [root.element_handle(), moves]))
         if times:
-            found.append(Speed(name, where, times))
+            found.append(Speed(name, where, times, os.getloadavg()[0]))
             print(found[-1].row, flush=True)
     return found
 
@@ -120,28 +124,57 @@ def in_jupyterlab(chromium: Browser, url: str, lesson: Path) -> list[Speed]:
     return found
 
 
+HEADER = """| widget | where | moves | median, ms | 95th percentile, ms | within the bars | load |
+|---|---|---|---|---|---|---|"""
+
+
+def record(rows: list[str]) -> str:
+    """What was measured, how many are within the bars, and a row per widget and place."""
+    counts = []
+    for where in ("static page", "JupyterLab"):
+        own = [row for row in rows if f"| {where} |" in row]
+        counts.append(f"{where}: {sum('| yes |' in row for row in own)} of {len(own)} widgets within both bars")
+    return f"""# How fast the widgets answer
+
+From a move of a control to the new picture, decoded and painted, in Chromium: `python -m tests.browser.latency`.
+The bars are a median of {MEDIAN} ms and a 95th percentile of {LATE} ms. *Load* is how many processes wanted one of the
+{os.cpu_count()} cores at that time (mean of a minute); where it is larger than that, the milliseconds are upper bounds.
+
+{"; ".join(counts)}.
+
+{HEADER}
+{chr(10).join(sorted(rows))}
+"""
+
+
+def kept(path: Path, found: list[Speed]) -> list[str]:
+    """Rows of the file that this run did not measure again."""
+    rows = re.findall(r"(?m)^\| \d\d.*$", path.read_text(encoding="utf-8")) if path.exists() else []
+    again = {f"| {speed.widget} | {speed.where} |" for speed in found}
+    return [row for row in rows if not any(row.startswith(start) for start in again)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("lessons", nargs="*", type=Path, default=sorted(COURSE.glob("*.ipynb")))
     parser.add_argument("--static", action="store_true", help="the static page only")
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
-    header = (
-        "| widget | where | moves | median, ms | 95th percentile, ms | within the bars |\n|---|---|---|---|---|---|"
-    )
-    print(header)
-    found: list[Speed] = []
+    print(HEADER)
     with tempfile.TemporaryDirectory() as own, browser() as chromium:
         copy = Path(own, "course")
         shutil.copytree(COURSE, copy)
         for lesson in asked.lessons:
-            found += on_a_static_page(chromium, lesson, Path(own))
+            note(on_a_static_page(chromium, lesson, Path(own)), asked.out)
         if not asked.static:
             with serve(copy) as url:
                 for lesson in asked.lessons:
-                    found += in_jupyterlab(chromium, url, lesson)
-    if asked.out:
-        asked.out.write_text("\n".join([header, *(speed.row for speed in found)]) + "\n", encoding="utf-8")
+                    note(in_jupyterlab(chromium, url, lesson), asked.out)
+
+
+def note(found: list[Speed], out: Path | None) -> None:
+    if out:
+        out.write_text(record([*kept(out, found), *(speed.row for speed in found)]), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def test_the_eight_units_of_the_pairwise_layer() -> None:
         ("of − s", "+ s"),
         ("of s", "− s"),
     ]
-    assert "8 units" in picture.alt
+    assert picture.alt.endswith("an FFN of 8 units, of which 4 write m, 2 write belief and 2 write s.")
 
 
 def test_who_reads_whom_on_a_chain() -> None:
@@ -74,6 +74,16 @@ def test_the_strip_shows_the_streams_of_the_twin() -> None:
         changed = np.flatnonzero((np.abs(streams[step] - streams[step - 1]) > 1e-9).any(axis=0))
         wrote = ", ".join(model.layout.column_names[j] for j in changed) or "nothing"
         assert f"changed {wrote}:" in picture.alt
+
+
+def test_the_names_of_the_sublayers_fit_into_their_boxes() -> None:
+    figure = sublayer_strip(*run(THREE, construction="general"), 0, 4).figure
+    figure.draw_without_rendering()
+    strip = figure.subfigs[0].axes[0]
+    assert [text.get_text()[0] for text in strip.texts] == list("123456")
+    for text, box in zip(strip.texts, strip.patches, strict=True):
+        inner, outer = text.get_window_extent(), box.get_window_extent()
+        assert outer.x0 < inner.x0 < inner.x1 < outer.x1, text.get_text()
 
 
 def test_tokens_of_the_strip_are_in_words() -> None:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
 import bnt
+from bnt.figures import charts, learning, sequences
 from bnt.figures import graphs as figures
 from bnt.figures.picture import BLUE, GREY, VERMILION, Picture, number
 from bnt.graph.networks import BUILT_IN, load_graph, random_tree, shipped
@@ -95,6 +96,28 @@ def test_errors_within_rounding_are_called_equal_and_no_others() -> None:
     assert picture.rows == (("x", ".250", "1e-12", "=", "=", "2"),)
     (frame,) = [patch for patch in picture.figure.axes[0].patches if isinstance(patch, Rectangle)]
     assert frame.get_x() + frame.get_width() / 2 == pytest.approx(2)
+
+
+def test_the_bar_beside_a_heatmap_has_its_colours_and_its_scale() -> None:
+    """A cell of .01, .5 or 1.5 has the shade that the bar says."""
+    pictures = {
+        ".01": figures.error_by_round({"x": [0.25, 0.01]}),
+        ".5": figures.attention_pattern([[0.25, 0.5, 0.25]], ["q"], ["x", "y", "z"]),
+        "1.5": figures.residual_stream([[0.0, 1.5]], ["x0"], ["m", "theta"]),
+        " .01": charts.cone({"a": [0.25, 0.01]}, [1, 2]),
+        "  .01": sequences.memory([[0.25, 0.01]]),
+        "0.60": learning.heat_tables(
+            {"t": [[0.1, 0.6]]}, rows=["r"], columns=["a", "b"], ylabel="y", xlabel="x", digits=2
+        ),
+    }
+    for said, picture in pictures.items():
+        axes = picture.figure.axes[0]
+        (bar,), (image,) = axes.child_axes, axes.get_images()
+        (strip,) = bar.get_images()
+        assert (strip.cmap.name, strip.get_clim()) == (image.cmap.name, image.get_clim())
+        ticks = dict(zip((tick.get_text() for tick in bar.get_yticklabels()), bar.get_yticks(), strict=True))
+        assert image.get_array()[0, 1] == pytest.approx(ticks[said.strip()], abs=1e-12), said
+        assert strip.get_array()[0, 0] == pytest.approx(max(ticks.values())), "the highest on top"
 
 
 def test_layers_against_rounds_reports_the_largest_difference() -> None:

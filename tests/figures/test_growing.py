@@ -53,6 +53,26 @@ def test_the_table_of_asia() -> None:
     assert sum(line.get_linewidth() == 3 for line in followed.lines) == sum("either" in name for name in rows) - 1
 
 
+def test_nothing_moves_from_step_to_step_and_everything_is_inside() -> None:
+    seen = set()
+    for step in range(9):
+        figure = growing_tree(load_graph("asia"), step, "either").figure
+        figure.draw_without_rendering()
+        for panel, axes in enumerate(figure.axes):
+            seen.add((panel, axes.get_xlim(), axes.get_ylim()))
+            for text in axes.texts:
+                box, frame = text.get_window_extent(), figure.bbox
+                assert frame.x0 <= box.x0 < box.x1 <= frame.x1, (step, text.get_text())
+                assert frame.y0 <= box.y0 < box.y1 <= frame.y1, (step, text.get_text())
+    assert len(seen) == 2
+
+
+def test_one_edge_is_not_edges() -> None:
+    asia = load_graph("asia")
+    assert "; 1 edge added so far, 6 cliques" in growing_tree(asia, 8).alt
+    assert "; 0 edges added so far" in growing_tree(asia, 0).alt
+
+
 @pytest.mark.parametrize("step", [-1, 9])
 def test_no_such_step(step: int) -> None:
     with pytest.raises(BntError, match=r"choose a step 0\.\.8"):

@@ -6,7 +6,7 @@ import pytest
 
 import bnt
 from bnt.figures import graphs as figures
-from bnt.figures.picture import BLUE, INK, THEME, Picture, blank, number, short
+from bnt.figures.picture import BLUE, INK, LEGIBLE, SCREEN_DPI, THEME, Picture, blank, number, short
 from bnt.graph.networks import load_graph, shipped
 
 
@@ -64,6 +64,12 @@ def test_a_themed_picture_is_an_svg_with_real_text_and_two_themes() -> None:
     assert BLUE.lower() not in text.split("</style>")[1]
     assert not re.search(r' d="[^"]*\d\.\d\d', text), "coordinates to a tenth of a point"
     assert 'src="data:image/svg+xml,' in Picture(figure, "a line", ("x",), [(1,)]).html()
+
+
+def test_exponents_along_a_logarithmic_axis_are_legible() -> None:
+    errors = figures.layers_against_rounds({"x": [0.5, 0.6]}, {"x": [0.5, 0.6]})
+    sizes = [float(size) for size in re.findall(r"font-size: ([\d.]+)px", errors.svg())]
+    assert min(sizes) * SCREEN_DPI / 72 >= LEGIBLE
 
 
 def test_no_colour_is_light_on_light_or_dark_on_dark_in_the_dark_theme() -> None:

@@ -83,6 +83,19 @@ def test_using_a_result_does_not_change_its_key() -> None:
     assert widgets.round_slider(result).key == before
 
 
+def test_questions_to_a_graph_do_not_change_the_keys_of_its_widgets() -> None:
+    """Fresh graphs, and graphs that were compiled, verified, run and enumerated before: lessons do that in between."""
+    before, after = load_graph("asia"), load_graph("asia")
+    bnt.run_bp(after)
+    bnt.exact_marginals(after)
+    model = bnt.compile_graph(after, {"dysp": "yes"})
+    bnt.verify_model(model)
+    model.layout.token(("sink",))
+    assert widgets.growing_tree_slider(before).key == widgets.growing_tree_slider(after).key
+    fresh = bnt.compile_graph(before, {"dysp": "yes"})
+    assert widgets.sublayer_slider(fresh).key == widgets.sublayer_slider(model).key
+
+
 def test_other_choices_have_another_key() -> None:
     other = Explorer(widgets.between_picture, {"q": dial("second belief q", 0.05, 0.9, 0.05, 0.4)})
     assert other.key != widgets.between_explorer().key
@@ -146,6 +159,20 @@ def test_shipped_frames_are_of_this_code_and_not_too_large() -> None:
     files = {path.name.removesuffix(".json.gz") for path in frames.FOLDER.glob("*.json.gz")}
     assert files == set(INDEX), f"run {COMMAND} --prune"
     assert sum(path.stat().st_size for path in frames.FOLDER.glob("*")) <= MOST_BYTES
+
+
+def test_only_what_a_widget_needs_is_run() -> None:
+    cells = {
+        "imports": "import numpy as np\nfrom bnt import widgets",
+        "table": "table = np.eye(2)",
+        "fill": "table[0] = 2",
+        "slow": "other = slow(table)",
+        "function": "def draw(x):\n    return table @ x",
+        "widget": "widgets.show(draw)",
+        "later": "print(draw(1))",
+    }
+    assert TOOL["needed"](cells, {"widget"}) == ["imports", "table", "fill", "function", "widget"]
+    assert TOOL["needed"](cells, set()) == []
 
 
 def test_states_are_thinned_by_control() -> None:
