@@ -46,6 +46,7 @@ PLACES = {  # number: part, column, row from above, what it is about
     "13": ("learned", 1, 9, "what descent finds"),
     "14": ("learned", 1, 10, "in known weather"),
     "16": ("beyond", 0, 6, "is there better?"),
+    "17": ("beyond", 2, 6, "mixtures, and turns"),
     "18": ("beyond", 2, 9, "filter, imagine, wish"),
     "19": ("beyond", 2, 12, "72 heads, and no graph"),
 }

@@ -46,7 +46,17 @@ _HOME = {
         "gate_explorer",
         "gate_picture",
     ),
-    "algorithms": ("winner_explorer", "winner_picture", "cavity_explorer", "cavity_picture"),
+    "algorithms": (
+        "winner_explorer",
+        "winner_picture",
+        "cavity_explorer",
+        "cavity_picture",
+        "experts_explorer",
+        "experts_picture",
+        "image_explorer",
+        "image_picture",
+        "image_model",
+    ),
     "knowledge": (
         "explanation_explorer",
         "explanation_picture",

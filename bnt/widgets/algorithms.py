@@ -1,21 +1,43 @@
-"""Controls for other attention than belief propagation's: which algorithm wins where, and a cavity layer by hand."""
+"""Controls for attention of today: which algorithm wins where, a cavity layer by hand, experts left out, a picture."""
 
 from __future__ import annotations
 
 from functools import cache
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
+from numpy.typing import ArrayLike
 
+from bnt.checks import need
 from bnt.claims.rows.variational import GRID, NINE, ising
-from bnt.figures.picture import BLUE, GREEN, GREY, MARKERS, PURPLE, VERMILION, Picture, chart
+from bnt.compiler.compile import compile_graph
+from bnt.figures.picture import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    MARKERS,
+    ON_LIGHT,
+    PURPLE,
+    SERIES,
+    VERMILION,
+    Picture,
+    chart,
+    number,
+)
+from bnt.graph.factor_graph import Array, Factor, FactorGraph, Variable
 from bnt.inference.belief_propagation import run_bp
 from bnt.inference.exact import exact_marginals
 from bnt.inference.spectral_bound import spectral_bound
 from bnt.inference.variational import run_mean_field, run_trw
 from bnt.learned import cavity
+from bnt.reading.mixtures import gate_of_mixture, truncation
 from bnt.stored import load_experiment
-from bnt.widgets.explorer import Explorer, buttons, dial
+from bnt.transformer.blocks import FFN, MixtureFFN, gate_weights
+from bnt.transformer.forward import forward
+from bnt.widgets.explorer import Explorer, buttons, dial, slider
 
 EDGES = {"3 x 3 grid": GRID, "complete graph K9": NINE}
 SIGNS = ("all attract", "all repel", "random signs")
@@ -138,3 +160,154 @@ def cavity_picture(gain: float, heard: float, out: float) -> Picture:
     title = f"g = {gain:g}, a = {heard:g}, b = {out:g}"
     alt = f"{title}: KL per spin {', '.join(f'{row[0]} {row[1]}' for row in rows)}."
     return Picture(figure, alt, ("family", *names), rows)
+
+
+# --- experts ----------------------------------------------------------------------------------------------------------
+
+SEASONS = ("winter", "spring", "summer", "autumn")
+MEANS = np.array([2.0, 9.0, 19.0, 11.0])  # degrees, where the seasons are as far apart as they are
+PRIOR = np.array([0.25, 0.25, 0.25, 0.25])
+COATS = np.array([3.0, 2.0, 0.0, 1.0])  # what each expert says: layers of clothes
+DEGREES = np.linspace(-5, 27, 129)
+
+
+def seasons(keep: int, apart: float = 1.0, spread: float = 4.0) -> MixtureFFN:
+    """Four experts on one number, degrees: each has its layers of clothes, the gate is the posterior of the season."""
+    centre = MEANS.mean()
+    gate = gate_of_mixture((centre + apart * (MEANS - centre))[:, None], [[spread**2]], PRIOR)
+    nothing = np.zeros((1, 1))
+    experts = tuple(FFN(nothing, np.zeros(1), nothing, np.array([coat])) for coat in COATS)
+    return MixtureFFN(gate, experts, keep)
+
+
+def experts_explorer() -> Explorer:
+    """How many experts are kept, and how far apart the seasons are."""
+    kept = slider("experts kept", 4, 2)
+    kept.min = 1
+    return Explorer(experts_picture, {"keep": kept, "apart": dial("seasons apart by", 0.5, 4.0, 0.5, 1.0)})
+
+
+def experts_picture(keep: int, apart: float) -> Picture:
+    """Above: weights of the gate, those of dropped experts pale. Below: the error, within dropped mass x diameter."""
+    sublayer, x = seasons(keep, apart), DEGREES[:, None]
+    whole, kept = gate_weights(x, sublayer.gate), gate_weights(x, sublayer.gate, keep)
+    lost = truncation(sublayer, x)
+    figure, (above, below) = chart(6.8, 4.4, 2, (1.5, 1))
+    foot = np.zeros(len(x))
+    for k, season in enumerate(SEASONS):
+        top = foot + whole[:, k]
+        for dropped, opacity in ((False, 0.9), (True, 0.25)):
+            where = (kept[:, k] == 0) == dropped
+            wide = where | np.roll(where, 1) & (np.arange(len(x)) > 0)
+            above.fill_between(DEGREES, foot, top, where=wide, color=SERIES[k], alpha=opacity, lw=0)
+        middle = int(np.abs(DEGREES - np.clip(whole[:, k] @ DEGREES / whole[:, k].sum(), -3, 25)).argmin())
+        if whole[middle, k] > 0.08:
+            place = DEGREES[middle], foot[middle] + whole[middle, k] / 2
+            above.annotate(season, place, fontsize=9, color=ON_LIGHT, ha="center", va="center")
+        foot = top
+    above.set(ylim=(0, 1), ylabel="gate")
+    below.fill_between(DEGREES, -lost.bound, lost.bound, color=GREY, alpha=0.25, lw=0)
+    below.plot(DEGREES, lost.error[:, 0], color=VERMILION, lw=1.9)
+    below.set(xlim=(DEGREES[0], DEGREES[-1]), ylim=(-2, 2), xlabel="degrees", ylabel="error, in layers")
+    title = f"{keep} of 4 experts kept, seasons apart by {apart:g}"
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    worst = int(np.abs(lost.error[:, 0]).argmax())
+    alt = (
+        f"{title}: the dropped mass is at most {lost.dropped.max():.3f}; the largest error is "
+        f"{number(abs(lost.error[worst, 0]))} layers, at {DEGREES[worst]:g} degrees, where the bound is "
+        f"{number(lost.bound[worst])}."
+    )
+    rows = [
+        (f"{DEGREES[i]:g}", *(number(w) for w in whole[i]), number(lost.dropped[i]), number(lost.error[i, 0]),
+         number(lost.bound[i]))
+        for i in range(0, len(DEGREES), 16)
+    ]  # fmt: skip
+    return Picture(figure, alt, ("degrees", *SEASONS, "dropped", "error", "bound"), rows)
+
+
+# --- pictures ---------------------------------------------------------------------------------------------------------
+
+ROUNDS = 12
+AGREEMENTS = ("0", "0.2", "0.4", "0.8", "1.6")
+
+
+def image_model(seen: ArrayLike, coupling: float, noise: float) -> FactorGraph:
+    """Pixels that are "1" (ink) or "0", each seen right with probability 1 - noise, neighbours alike: exp(+-coupling).
+
+    seen (height, width) of 0 and 1. Raises BntError for another shape or noise outside (0, 1).
+    """
+    pixels = np.asarray(seen)
+    need(pixels.ndim == 2 and pixels.size > 0, f"a picture has rows and columns, not the shape {pixels.shape}")
+    need(0 < noise < 1, f"noise must be between 0 and 1, not {noise!r}")
+    width = pixels.shape[1]
+    names = [Variable(f"p{i // width}_{i % width}", ("0", "1")) for i in range(pixels.size)]
+    right = np.log([noise, 1 - noise])
+    alike = coupling * np.array([[1.0, -1.0], [-1.0, 1.0]])
+    factors = [Factor((v,), log_table=right if p else right[::-1]) for v, p in zip(names, pixels.flat, strict=True)]
+    factors += [Factor((names[i], names[i + 1]), log_table=alike) for i in range(pixels.size) if (i + 1) % width]
+    factors += [Factor((names[i], names[i + width]), log_table=alike) for i in range(pixels.size - width)]
+    return FactorGraph(names, factors)
+
+
+def image_beliefs(seen: ArrayLike, coupling: float, noise: float, rounds: int = ROUNDS) -> Array:
+    """P(ink) of every pixel after each round, (rounds + 1, height, width), from the stream of the transformer."""
+    model = compile_graph(image_model(seen, coupling, noise), construction="rotary", rounds=rounds)
+    trace = forward(model.tokens, model.weights, keep="layers")
+    layers = range(1, rounds + 2)  # layer r + 1 reads what round r has sent
+    return np.array([model.beliefs(trace, layer).flat[1::2].reshape(np.shape(seen)) for layer in layers])
+
+
+def image_explorer(truth: ArrayLike, seen: ArrayLike, noise: float) -> Explorer:
+    """Rounds, and how strongly neighbours agree."""
+    draw = Restored(np.asarray(truth), np.asarray(seen), noise)
+    strength = buttons("coupling J", AGREEMENTS)
+    strength.value = "0.8"
+    return Explorer(draw.picture, {"rounds": slider("rounds", ROUNDS, 3), "coupling": strength})
+
+
+class Restored:
+    """A picture, what was seen of it, and what belief propagation makes of that."""
+
+    def __init__(self, truth: Array, seen: Array, noise: float):
+        self.truth, self.seen, self.noise = truth, seen, noise
+
+    def picture(self, rounds: int, coupling: str) -> Picture:
+        """Three panels: seen, the beliefs after so many rounds, the truth; a cross on every wrong pixel."""
+        return image_picture(self.truth, self.seen, self.noise, rounds, coupling)
+
+
+def image_picture(truth: ArrayLike, seen: ArrayLike, noise: float, rounds: int, coupling: str) -> Picture:
+    """What was seen, P(ink) after ``rounds`` rounds, and the truth; crosses: pixels on the wrong side of one half."""
+    right, noisy = np.asarray(truth), np.asarray(seen)
+    belief = beliefs_of(noisy.astype(np.int8).tobytes(), noisy.shape, float(coupling), noise)[rounds]
+    figure = Figure(figsize=(7.2, 2.9), layout="constrained")
+    panels = figure.subplots(1, 3)
+    wrong = []
+    for axes, image, name in zip(panels, (noisy, belief, right), ("seen", f"round {rounds}", "truth"), strict=True):
+        missed = (image > 0.5) != right
+        wrong.append(int(missed.sum()))
+        draw_pixels(axes, np.asarray(image, dtype=float), missed)
+        axes.set_title(f"{name}: {wrong[-1]} wrong" if name != "truth" else name, fontsize=10, color=INK)
+    title = f"coupling J = {coupling}, {rounds} rounds"
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    sure = float(np.maximum(belief, 1 - belief).mean())
+    alt = f"{title}: {wrong[0]} pixels wrong as seen, {wrong[1]} after the rounds; mean certainty {sure:.2f}."
+    rows = [
+        ("".join(".#"[int(p)] for p in noisy[r]), "".join(".#"[int(p > 0.5)] for p in belief[r]),
+         "".join(".#"[int(p)] for p in right[r]))
+        for r in range(len(right))
+    ]  # fmt: skip
+    return Picture(figure, alt, ("seen", f"round {rounds}", "truth"), rows)
+
+
+@cache
+def beliefs_of(seen: bytes, shape: tuple[int, int], coupling: float, noise: float) -> Array:
+    """``image_beliefs``, remembered."""
+    return image_beliefs(np.frombuffer(seen, dtype=np.int8).reshape(shape), coupling, noise)
+
+
+def draw_pixels(axes: Axes, image: Array, missed: Array) -> None:
+    """Ink dark, paper light; a cross on what is missed."""
+    axes.imshow(image, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
+    axes.plot(*np.nonzero(missed)[::-1], ls="", marker="x", ms=5, mew=1.4, color=VERMILION)
+    axes.set(xticks=[], yticks=[])

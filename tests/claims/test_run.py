@@ -52,6 +52,7 @@ LESSONS = {
     "13_learning_to_infer",
     "14_wind_tunnels",
     "16_other_attention",
+    "17_experts_and_rotation",
     "18_worlds_and_wishes",
     "19_a_real_model",
 }

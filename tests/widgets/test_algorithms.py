@@ -1,9 +1,9 @@
-"""Which algorithm wins, and a cavity layer by hand: the pictures say what the library computes."""
+"""Which algorithm wins, a cavity by hand, experts left out, a picture: the pictures say what the library computes."""
 
 import numpy as np
 import pytest
 
-from bnt import exact_marginals, run_bp, run_trw
+from bnt import BntError, exact_marginals, run_bp, run_trw
 from bnt.claims.rows.variational import NINE, ising
 from bnt.learned import cavity
 from bnt.stored import load_experiment
@@ -55,3 +55,58 @@ def test_controls_move_the_pictures():
     assert by_hand.picture().alt.startswith("g = 1, a = 0.5, b = 0")
     by_hand.controls["out"].value = 1.0
     assert by_hand.picture().alt.startswith("g = 1, a = 0.5, b = 1")
+
+
+TRUTH = np.array([[0, 0, 0, 0], [0, 1, 1, 1], [0, 1, 1, 1], [0, 1, 1, 1], [0, 0, 0, 0]])
+SEEN = np.where(np.random.default_rng(0).random(TRUTH.shape) < 0.15, 1 - TRUTH, TRUTH)
+
+
+@pytest.mark.parametrize(("keep", "apart"), [(1, 1.0), (2, 2.0), (4, 1.0)])
+def test_gate_error_and_bound_are_those_of_bayes_by_hand(keep, apart):
+    picture = algorithms.experts_picture(keep, apart)
+    centre = algorithms.MEANS.mean()
+    for degrees, *numbers in picture.rows:
+        weight = np.exp(-((float(degrees) - centre - apart * (algorithms.MEANS - centre)) ** 2) / 32)
+        weight /= weight.sum()
+        best = np.argsort(-weight.round(12), kind="stable")[:keep]  # of equals the earlier
+        kept = np.where(np.isin(np.arange(4), best), weight, 0.0)
+        dropped = 1 - kept.sum()
+        error = kept @ algorithms.COATS / kept.sum() - weight @ algorithms.COATS
+        assert np.array(numbers, float) == pytest.approx([*weight, dropped, error, 3 * dropped], abs=6e-4)
+    assert ("at most 0.000" in picture.alt) == (keep == 4)
+
+
+def test_beliefs_of_pixels_are_those_of_belief_propagation_round_by_round():
+    found = algorithms.image_beliefs(SEEN, 0.4, 0.15, rounds=4)
+    graph = algorithms.image_model(SEEN, 0.4, 0.15)
+    for r in range(5):
+        assert np.abs(found[r].ravel() - run_bp(graph, rounds=r).beliefs.flat[1::2]).max() < 1e-12
+
+
+def test_a_picture_counts_its_wrong_pixels():
+    wrong = int((SEEN != TRUTH).sum())
+    assert wrong > 0
+    for rounds, coupling in ((0, "0.8"), (3, "0")):
+        alt = algorithms.image_picture(TRUTH, SEEN, 0.15, rounds, coupling).alt
+        assert f"{wrong} pixels wrong as seen, {wrong} after the rounds; mean certainty 0.85" in alt
+    picture = algorithms.image_picture(TRUTH, SEEN, 0.15, 3, "0.8")
+    belief = algorithms.image_beliefs(SEEN, 0.8, 0.15)[3]
+    assert picture.rows[1][1] == "".join(".#"[int(p > 0.5)] for p in belief[1])
+    assert f"{int(((belief > 0.5) != TRUTH).sum())} after" in picture.alt
+
+
+def test_controls_of_gate_and_picture_move_them():
+    gate = algorithms.experts_explorer()
+    gate.controls["keep"].value = 1
+    assert gate.picture().alt.startswith("1 of 4 experts kept, seasons apart by 1:")
+    image = algorithms.image_explorer(TRUTH, SEEN, 0.15)
+    assert image.key is not None
+    image.controls["rounds"].value = 0
+    assert image.picture().alt.startswith("coupling J = 0.8, 0 rounds")
+
+
+def test_what_is_no_picture_is_one_sentence():
+    with pytest.raises(BntError, match=r"rows and columns, not the shape \(3,\)"):
+        algorithms.image_model([0, 1, 0], 0.4, 0.1)
+    with pytest.raises(BntError, match="noise must be between 0 and 1"):
+        algorithms.image_model(SEEN, 0.4, 0.0)

@@ -23,7 +23,7 @@ from bnt.transformer.blocks import FFN, Gate, MixtureFFN, Weights
 
 Array = NDArray[np.float64]
 
-READING = "09_read_the_weights"
+LESSON = "17_experts_and_rotation"
 SOURCE = f"{OURS}; mixtures of experts: Jacobs, Jordan, Nowlan and Hinton (1991)"
 
 
@@ -46,7 +46,7 @@ def drawn(rng: np.random.Generator, keep: int | None = None, sharpness: float = 
     verdict="exact",
     tolerance=1e-12,
     how=How("theorem", "Bayes' rule in a Gaussian mixture"),
-    lesson=READING,
+    lesson=LESSON,
 )
 def moe_gate_is_posterior(full: bool) -> Outcome:
     rng, worst, given = np.random.default_rng(0), 0.0, 0.0
@@ -86,7 +86,7 @@ def moe_gate_is_posterior(full: bool) -> Outcome:
     "experts' outputs, and that is attained",
     tolerance=1e-12,
     how=How("theorem", "on paper"),
-    lesson=READING,
+    lesson=LESSON,
 )
 def moe_top_k(full: bool) -> Outcome:
     rng, worst, violated, tightest, draws = np.random.default_rng(1), 0.0, 0, 0.0, 0
@@ -127,7 +127,7 @@ def gap_error(gap: float) -> float:
     rescue="it is a product of tempered experts, a log-linear pool (row real-weights-are-potentials); experts that "
     "speak probabilities mix as Bayes says (row moe-gate-is-posterior)",
     how=COUNTEREXAMPLE,
-    lesson=READING,
+    lesson=LESSON,
 )
 def moe_log_odds(full: bool) -> Outcome:
     def says(p: float) -> FFN:

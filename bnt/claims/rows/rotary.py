@@ -20,7 +20,7 @@ from bnt.transformer.rotary import best_amplitudes, rotary_frequencies, rotary_o
 
 Array = NDArray[np.float64]
 
-ROUTING = "06_attention_routes_messages"
+LESSON = "17_experts_and_rotation"
 SOURCE = f"{OURS}; rotary embeddings: Su and others (2021)"
 
 
@@ -47,7 +47,7 @@ def constant_head(query: Array, key: Array, frequencies: Array) -> Head:
     "at least 1,621 whatever d_k; the target must be there",
     tolerance=5e-4,
     how=How("theorem", "by construction; the amplitudes by a linear programme"),
-    lesson=ROUTING,
+    lesson=LESSON,
 )
 def rope_routes_offsets(full: bool) -> Outcome:
     w, exact, said, worst = rotary_frequencies(64), True, [], 0.0
@@ -77,7 +77,7 @@ def rope_routes_offsets(full: bool) -> Outcome:
     rescue="their pattern is a function of j - i: they route what is the same everywhere, as a grid (row "
     "rope-grid-bp); and any graph if each token stores the offset it wants as a code of circles, for its query to copy",
     how=COUNTEREXAMPLE,
-    lesson=ROUTING,
+    lesson=LESSON,
 )
 def rope_any_graph(full: bool) -> Outcome:
     rng, n, w = np.random.default_rng(0), 200 if full else 60, rotary_frequencies(64)
@@ -123,7 +123,7 @@ def homogeneous(height: int, width: int, seed: int) -> FactorGraph:
     "table is in the weights",
     tolerance=1e-12,
     how=How("theorem", "by construction"),
-    lesson=ROUTING,
+    lesson=LESSON,
 )
 def rope_grid_bp(full: bool) -> Outcome:
     worst, tokens, grids = 0.0, 0, [(3, 4), (1, 9), (5, 5), (8, 8)]
@@ -148,7 +148,7 @@ def rope_grid_bp(full: bool) -> Outcome:
     rescue="with columns that are not turned (partial rotary) it does; else the error grows with the length and falls "
     "with the base, a reason why long contexts raise the base",
     how=COUNTEREXAMPLE,
-    lesson=ROUTING,
+    lesson=LESSON,
 )
 def rope_everywhere(full: bool) -> Outcome:
     found = {(base, T): turned_filter_error(base, T) for base in (1e4, 5e5) for T in (8, 64 if full else 32)}
