@@ -172,6 +172,6 @@ def _fewest(hmm: HMM, start: Array, weights: Array) -> str:
     now = start > 0
     for steps in range(len(hmm.states)):
         if (now & (weights[-1] > 0)).any():
-            return f"; the fewest that lead to its last states are {steps}"
+            return f"; its last states can be reached in {steps} steps"
         now = np.asarray((hmm.transition[now] > 0).any(axis=0))
     return "; no number of steps does"

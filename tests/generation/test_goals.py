@@ -107,7 +107,7 @@ LINE = HMM([1, 0, 0], [[0.5, 0.5, 0], [0, 0.5, 0.5], [0, 0, 1]], np.ones((3, 1))
         (
             (LINE, "c", 1),
             InconsistentEvidenceError,
-            "no path of 1 steps .* the fewest that lead to its last states are 2",
+            "no path of 1 steps .* its last states can be reached in 2 steps",
         ),
         ((([0, 0, 1], LINE.transition), 0, 4), InconsistentEvidenceError, "no number of steps does"),
         ((LINE, "d", 4), BntError, "the goal 'd' is no state; valid: a, b, c"),
