@@ -69,14 +69,14 @@ WEEKS: dict[int, dict[str, str]] = {  # lesson: ids of its cells, in order
         "14": "why bijection-predict bits-guess bijection-count bijection-proof measures-why braggart-guess "
         "impostors-reveal impostors-after phase-predict phase-guess phase phase-after four-why recall-guess "
         "four-recall four-after caution-after summary",
-        "18": "room-why room right-predict right-guess right-reveal right-after ball-predict ball-guess ball-reveal "
-        "ball-after wish-why steer-guess steer-reveal steer-after temperature-why cold-guess cold-reveal "
-        "cold-after summary",
     },
     7: {
         "16": "friends-why friends mean-why mean-guess mean-reveal mean-after trees-why column-guess column-reveal "
         "column-after trw-guess trw-reveal trw-after bounds-why bethe-guess bounds-reveal bounds-after winner-why "
         "winner-guess winner winner-after cavity-why cavity-predict cavity-guess cavity-trees cavity-after",
+        "18": "room-why room right-predict right-guess right-reveal right-after ball-predict ball-guess ball-reveal "
+        "ball-after wish-why steer-guess steer-reveal steer-after temperature-why cold-guess cold-reveal "
+        "cold-after summary",
     },
     8: {
         "19": "models-why ruler-why kind-guess ruler ruler-after real-why sharp-guess real real-after walk sinks-why "
