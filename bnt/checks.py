@@ -115,4 +115,4 @@ def of_kind(name: str, value: object, kind: type, *, hint: str = "", error: type
 
 def _a(value: object) -> str:
     kind = type(value).__name__
-    return "None" if value is None else f"{'an' if kind[0] in 'aeiouAEIOU' else 'a'} {kind}"
+    return "None" if value is None else f"{'an' if kind[0] in 'aeiouAEIOU' or kind == 'HMM' else 'a'} {kind}"
