@@ -110,9 +110,12 @@ def of_kind(name: str, value: object, kind: type, *, hint: str = "", error: type
     """Raises ``error`` unless ``value`` is an instance of ``kind``; ``hint`` says how to get one."""
     if not isinstance(value, kind):
         more = f"; {hint}" if hint else ""
-        raise error(f"{name} must be a {kind.__name__}, not {_a(value)}{more}")
+        raise error(f"{name} must be {_a(kind.__name__)}, not {_what(value)}{more}")
 
 
-def _a(value: object) -> str:
-    kind = type(value).__name__
-    return "None" if value is None else f"{'an' if kind[0] in 'aeiouAEIOU' or kind == 'HMM' else 'a'} {kind}"
+def _a(kind: str) -> str:
+    return f"{'an' if kind[0] in 'aeiouAEIOU' or kind == 'HMM' else 'a'} {kind}"
+
+
+def _what(value: object) -> str:
+    return "None" if value is None else _a(type(value).__name__)

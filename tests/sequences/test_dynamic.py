@@ -303,7 +303,7 @@ def test_wrong_networks_are_named():
         DynamicNetwork([x], [], [Factor((previous(x), x), np.ones((2, 2)))], [])
     with pytest.raises(ModelError, match="'previous ' marks the slice before"):
         DynamicNetwork([previous(x)], [], [], [])
-    with pytest.raises(ModelError, match=r"must be a DynamicNetwork, not a HMM; DynamicNetwork\("):
+    with pytest.raises(ModelError, match=r"must be a DynamicNetwork, not an HMM; DynamicNetwork\("):
         filter_slices(HMM([1], [[1]], [[1]]), [{}])
     with pytest.raises(ModelError, match="same number of slices"):
         filter_slices(small(), [{}]).total_variation(filter_slices(small(), [{}, {}]))

@@ -429,7 +429,7 @@ def test_bad_input() -> None:
         for method in (filter_states, smooth_states, viterbi, log_likelihood, compile_filter, compile_doubling_filter):
             with pytest.raises(EvidenceError, match=message):
                 method(hmm, *bad)
-    with pytest.raises(ModelError, match="must be a HMM, not a str"):
+    with pytest.raises(ModelError, match="must be an HMM, not a str"):
         filter_states("weather", ["wet"])
     for method in (filter_states, smooth_states, viterbi, compile_filter, compile_doubling_filter):
         with pytest.raises(InconsistentEvidenceError, match="probability zero"):
