@@ -2,8 +2,8 @@
 
     python experiments/lemon_trees.py
 
-A network of eight yes/no variables with tables chosen by hand, and 300 trees drawn from it. The lesson learns its tables
-from the trees alone; the tables that drew them are stored too, so that it can say how far off it is.
+A network of eight yes/no variables with tables chosen by hand, and 300 trees drawn from it. The lesson learns its
+tables from the trees alone; the tables that drew them are stored too, so that it can say how far off it is.
 """
 
 import itertools
