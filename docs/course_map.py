@@ -49,6 +49,7 @@ PLACES = {  # number: part, column, row from above, what it is about
     "17": ("beyond", 2, 6, "mixtures, and turns"),
     "18": ("beyond", 2, 9, "filter, imagine, wish"),
     "19": ("beyond", 2, 12, "72 heads, and no graph"),
+    "20": ("beyond", 1, 13, "yours, from data to a record"),
 }
 COLUMN, ROW, WIDTH, HEIGHT = 2.6, 1.06, 2.3, 0.68  # inches
 
