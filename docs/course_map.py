@@ -41,15 +41,15 @@ PLACES = {  # number: part, column, row from above, what it is about
     "08b": ("one as the other", 1, 6, "any tables, and exactness"),
     "09": ("one as the other", 0, 7, "from weights to a network"),
     "10": ("one as the other", 2, 7, "which slogans are true"),
-    "11": ("one as the other", 1, 8, "why, and what is made up"),
+    "11": ("one as the other", 0, 8, "why, and what is made up"),
     "12": ("one as the other", 2, 8, "time, tapes, and depth"),
     "13": ("learned", 1, 9, "what descent finds"),
     "14": ("learned", 1, 10, "in known weather"),
     "16": ("beyond", 0, 6, "is there better?"),
     "17": ("beyond", 2, 6, "mixtures, and turns"),
     "18": ("beyond", 2, 9, "filter, imagine, wish"),
-    "19": ("beyond", 2, 12, "72 heads, and no graph"),
-    "20": ("beyond", 1, 13, "yours, from data to a record"),
+    "19": ("beyond", 1, 11, "72 heads, and no graph"),
+    "20": ("beyond", 0, 12, "yours, from data to a record"),
 }
 COLUMN, ROW, WIDTH, HEIGHT = 2.6, 1.06, 2.3, 0.68  # inches
 
