@@ -85,6 +85,9 @@ WEEKS: dict[int, dict[str, str]] = {  # lesson: ids of its cells, in order
         "19": "models-why ruler-why kind-guess ruler ruler-after real-why sharp-guess real real-after walk sinks-why "
         "written-guess written written-after posterior-why any-guess any any-proof graph-why graph-after "
         "calibration-why calibration-predict right-guess calibration calibration-after survive",
+        "20": "why arrows data-why table-predict table-guess table table-after ask-why inside-guess ask ask-after "
+        "boot-guess boot boot-after design-why design-guess design design-after flip-guess flip flip-after verify-why "
+        "verify verify-after record-why record forge-why forge-guess forge forge-after explain explain-after sign",
     },
 }
 
