@@ -19,6 +19,15 @@ and how we know: a proof that a proof assistant accepts, a theorem, a counterexa
 contradicts its verdict stops the build. Nothing here asks for trust: the last line of a row is the command that runs
 its check on your machine.
 
+*Exact*: a theorem. *Exact under conditions*: a theorem, under those that the row names. *False*: refuted as it was
+claimed; a *rescue* is the charitable reading that does hold. *Vacuous as stated*: true of everything, so it says
+nothing. *Measured*: seen, and not proved.
+
+```{raw} html
+<p>Begin with <a href="claims.html?origin=the+paper">the paper’s own claims</a>, or with all that are
+<a href="claims.html?verdict=false">false</a>.</p>
+```
+
 """
 
 
@@ -61,5 +70,5 @@ def claims_page(records: list[dict[str, Any]]) -> str:
         link=lambda lesson: f"course/{lesson}.html",
         data=lambda r: {"verdict": r.verdict, "origin": origin(r.source), "lesson": r.lesson},
     )
-    said = "".join(f"<p>{html.escape(line)}.</p>" for line in summary(results))
+    said = "".join(f"<p>{html.escape(line[:1].upper() + line[1:])}.</p>" for line in summary(results))
     return f'{TOP}\n```{{raw}} html\n{said}{form}<div class="bnt-claims">{listed}</div>\n```\n'

@@ -34,7 +34,7 @@ def map_of_lessons(repo: Path) -> str:
         (x0, y0), (x1, y1) = top[before], top[after]
         a, b, c, d = x0 + WIDE / 2, y0 + HIGH, x1 + WIDE / 2, y1 - 3
         bend = (d - b) / 2
-        arrows.append(f'<path d="M{a} {b}C{a} {b + bend} {c} {d - bend} {c} {d}" marker-end="url(#bnt-tip)"/>')
+        arrows.append(f'<path d="M{a} {b}C{a} {b + bend} {c} {d - bend} {c} {d}" marker-end="url(#bnt-arrow)"/>')
     for number, lesson in lessons.items():
         part, _, _, about = drawn.PLACES[number]
         x, y = top[number]
@@ -52,7 +52,7 @@ def map_of_lessons(repo: Path) -> str:
             f"</a> {html.escape(about)}, {lesson.minutes} minutes</li>"
         )
     key = "".join(f'<span class="{colour}">{part}</span>' for part, colour in colours.items())
-    tip = '<marker id="bnt-tip" viewBox="0 0 8 8" refX="6" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+    tip = '<marker id="bnt-arrow" viewBox="0 0 8 8" refX="6" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
     return (
         f'<nav class="bnt-map" aria-label="Map of the lessons"><div class="bnt-key">{key}</div>'
         f'<svg viewBox="0 0 {3 * COLUMN - 14} {rows * ROW - 10}"><defs>{tip}<path d="M0 0L8 4L0 8z"/></marker></defs>'

@@ -17,6 +17,7 @@ ALIVE = re.compile(  # what bnt/widgets/live.py writes: what readers without scr
     r"(?P<mount>mount[A-Z][a-z]+)\(root, (?P<spec>\{.*\})\); \} \}\)\(\);</script>",
     re.DOTALL,
 )
+KEPT = '<p class="bnt-more">On this site: <a href="../progress.html">your progress</a>.</p>'
 FOLDED = {"source_hidden": "hide-input", "outputs_hidden": "hide-output"}  # JupyterLab's word: myst-nb's
 
 
@@ -89,6 +90,8 @@ def as_page(notebook: dict[str, Any], name: str, bar: str, prose: Any) -> dict[s
             if "text/html" in data:
                 text = "".join(data["text/html"])
                 data["text/html"] = ALIVE.sub(lambda found, cell=cell: on_page(found, f"{name}-{cell['id']}"), text)
+                if "guess_record()" in "".join(cell["source"]):  # the stored one is empty, and no page can renew it
+                    data["text/html"] += KEPT
     first = notebook["cells"][0]
     title, _, rest = first["source"].partition("\n")
     first["source"] = f"{title}\n\n{bar}\n\n{rest}"
@@ -112,5 +115,11 @@ def bar_of(name: str, folder: str, launch: Mapping[str, str], repository: str) -
         links.append(f'<a href="{html.escape(target)}">Open in {html.escape(label)}</a>')
     links.append('<button type="button" class="bnt-print" hidden>Print or save as PDF</button>')
     done = '<label class="bnt-done-box" hidden><input type="checkbox"> I have done this</label>'
-    note = '<span class="bnt-note">A page to read: widgets and predictions work here, code runs in JupyterLab.</span>'
-    return f'<div class="bnt-bar" data-notebook="{folder}/{name}">{note}{"".join(links)}{done}</div>'
+    install = '<a href="../README.html#start-the-course">install the course</a>'
+    note = {
+        "course": "Nothing to install to study here: widgets and predictions work, and every cell has been run. Where "
+        f"the text says to run one, unfold its output. To run code of your own, {install}.",
+        "exercises": f"A page to read. To answer and be checked, {install}: code runs in JupyterLab.",
+    }[folder]
+    line = f'<span class="bnt-note">{note}</span>'
+    return f'<div class="bnt-bar" data-notebook="{folder}/{name}">{line}{"".join(links)}{done}</div>'

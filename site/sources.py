@@ -20,6 +20,7 @@ from reference import reference_pages
 HERE = Path(__file__).resolve().parent
 TEXTS = ("README", "CHANGELOG", "CONTRIBUTING", "SECURITY", "CODE_OF_CONDUCT")
 APART = {"docs/examples.md"}  # its examples stand on the pages of the reference
+PLACEHOLDER = "repository.example"  # as in .ci/release.py: the repository has no public address yet
 Rows = list[dict[str, Any]]
 
 
@@ -139,6 +140,7 @@ def landing(repo: Path, rows: Rows) -> str:
 
     text = (HERE / "pages" / "index.md").read_text(encoding="utf-8")
     lessons = [path.stem for path in sorted((repo / "course").glob("*.ipynb"))]
+    address = tomllib.loads((repo / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["bnt"]["repository"]
     docs = [f"docs/{path.stem}" for path in sorted((repo / "docs").glob("*.md"))]
     blanks = {
         "UNLISTED": "\n".join(name for name in docs if name not in text and f"{name}.md" not in APART),
@@ -146,9 +148,10 @@ def landing(repo: Path, rows: Rows) -> str:
         "MAP": map_of_lessons(repo),
         "COUNT": str(len(rows)),
         "NUMBER": str(len(lessons)),
+        "REPOSITORY": f'<a href="{address}">the repository</a>' if PLACEHOLDER not in address else "the repository",
         "LESSONS": "\n".join(f"course/{name}" for name in lessons),
     }
-    text = re.sub(r"\b(?:UNLISTED|HERO|MAP|COUNT|NUMBER|LESSONS)\b", lambda found: blanks[found[0]], text)
+    text = re.sub(r"\b(?:UNLISTED|HERO|MAP|COUNT|NUMBER|REPOSITORY|LESSONS)\b", lambda found: blanks[found[0]], text)
     return re.sub(r"\{row:([a-z0-9-]+)\}", row, text)
 
 

@@ -34,3 +34,4 @@ def test_a_page_shows_boxes_pictures_and_late_answers(tmp_path: Path) -> None:
     assert "04 · Loops and damping" in page
     assert "mountGuess" in page
     assert "widgets.guess(" not in page.split("<body")[1].split("mountGuess")[0]
+    assert 'navigationMode: "linear"' in page, "the right arrow goes through all slides of a lesson"

@@ -173,7 +173,7 @@ def test_slides_turn_by_keyboard_answers_come_last_and_nothing_comes_from_outsid
     for path in sorted(built.glob("slides/week-*.html")) if EVERY else [built / "slides" / "week-3.html"]:
         with opened(chromium, address, f"slides/{path.name}", 1280, "light") as page:
             page.wait_for_function("() => Reveal.isReady() && MathJax.startup.promise")
-            page.keyboard.press("ArrowDown")
+            page.keyboard.press("ArrowRight")
             shown = page.locator("section.present section.present").last
             shown.wait_for()
             assert shown.inner_text()

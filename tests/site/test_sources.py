@@ -98,6 +98,17 @@ def test_what_jupyterlab_folds_is_folded_on_the_page() -> None:
     assert page["cells"][0]["source"] == "# T\n\nBAR\n\nMORE"
 
 
+def test_the_bar_of_a_page_leads_to_the_installation() -> None:
+    for folder in ("course", "exercises"):
+        assert 'href="../README.html#start-the-course"' in notebooks.bar_of("x", folder, {}, "")
+    assert "\n## Start the course\n" in (REPO / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_record_of_predictions_leads_to_the_page_that_keeps_them() -> None:
+    page = notebooks.as_page(stored(LESSONS[0]), "x", "BAR", str)
+    assert json.dumps(page).count("progress.html") == 1
+
+
 def test_links_lead_where_the_site_has_its_pages() -> None:
     text = "see `here` and `there`, [x](glossary.md#Bethe-Free), [all](../exercises), [`here`](a.md)\n```\n`here`\n```"
     assert sources.with_claims(text, {"here"}, "../") == (
@@ -147,8 +158,16 @@ def test_the_first_page_quotes_the_ledger() -> None:
     for path in LESSONS:
         assert page.count(f'href="course/{path.stem}.html"') >= 2, "the map: a box, and a line for narrow screens"
     assert "{row:" not in page
-    for word in ("HERO", "MAP", "COUNT", "NUMBER", "LESSONS", "UNLISTED"):
+    for word in ("HERO", "MAP", "COUNT", "NUMBER", "REPOSITORY", "LESSONS", "UNLISTED"):
         assert not re.search(rf"\b{word}\b", page)
+
+
+def test_every_part_of_the_map_has_a_colour_and_its_arrows_an_id_of_their_own() -> None:
+    page, style = sources.map_of_lessons(REPO), (REPO / "site/static/site.css").read_text(encoding="utf-8")
+    parts = set(re.findall(r"bnt-part-\d", page))
+    assert len(parts) > 4
+    assert all(f".{part} {{ --bnt-part: #" in style for part in parts)
+    assert 'id="bnt-tip"' not in page, "that is the box of glossary words"
 
 
 def test_the_hero_is_what_the_library_computes_now() -> None:
