@@ -75,8 +75,9 @@ def goal_is_h_transform(full: bool) -> Outcome:
     reached = bool((paths[:, -1] == start.argmax()).all())
     return Outcome(
         f"error {worst:.1e}: all paths of random chains, the smoother with the goal as evidence in a room of "
-        f"{len(start)} cells, and the backward message read off a causal transformer that filters from the goal; of "
-        f"{len(paths):,} roll-outs {'all' if reached else 'not all'} end at the goal, marginals within "
+        f"{len(start)} cells, and the backward message read off a causal transformer that filters from the goal "
+        f"(as the columns of this A sum to one); "
+        f"of {len(paths):,} roll-outs {'all' if reached else 'not all'} end at the goal, marginals within "
         f"{np.abs(shares - smooth).max():.4f}; rejection would keep {np.exp(chain.log_probability):.1%}",
         reached,
         worst,
