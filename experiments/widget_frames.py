@@ -79,11 +79,15 @@ def states_to_draw(explorer: Explorer, most: int = MOST) -> list[State]:
     alone are too many: all states that differ from the first in at most two controls.
     """
     grids = [list(range(len(scale.values))) for scale in explorer.scales.values()]
-    sliders = [i for i, scale in enumerate(explorer.scales.values()) if scale.kind == "slider"]
-    while math.prod(map(len, grids)) > most and any(len(grids[i]) > 3 for i in sliders):
+    sliders = {i for i, scale in enumerate(explorer.scales.values()) if scale.kind == "slider"}
+    while math.prod(map(len, grids)) > most and sliders:
         longest = max(sliders, key=lambda i: len(grids[i]))
         kept = {grids[longest][0], grids[longest][-1], explorer.at[longest]}
-        grids[longest] = [k for j, k in enumerate(grids[longest]) if j % 2 == 0 or k in kept]
+        fewer = [k for j, k in enumerate(grids[longest]) if j % 2 == 0 or k in kept]
+        if len(grids[longest]) <= 3 or len(fewer) == len(grids[longest]):
+            sliders.remove(longest)  # its ends and where it begins are all that is left, or lie between the others
+        else:
+            grids[longest] = fewer
     if math.prod(map(len, grids)) <= most * 1.3:
         return sorted(itertools.product(*grids))
     at = explorer.at
