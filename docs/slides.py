@@ -76,7 +76,8 @@ WEEKS: dict[int, dict[str, str]] = {  # lesson: ids of its cells, in order
         "winner-guess winner winner-after cavity-why cavity-predict cavity-guess cavity-trees cavity-after",
         "17": "gate-why summer-guess summer-reveal gate-proof odds-predict odds-guess odds-reveal odds-after experts "
         "experts-after rotary-why repeat-guess repeat-reveal planes-why planes planes-after graphs-predict "
-        "backwards-guess backwards-reveal graphs-after image-why tokens-guess tokens-reveal image-try image",
+        "backwards-guess backwards-reveal graphs-after image-why tokens-guess tokens-reveal image-try image "
+        "blame-predict blame-guess blame-reveal image-after",
         "18": "room-why room right-predict right-guess right-reveal right-after ball-predict ball-guess ball-reveal "
         "ball-after wish-why steer-guess steer-reveal steer-after temperature-why cold-guess cold-reveal "
         "cold-after summary",

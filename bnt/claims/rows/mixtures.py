@@ -176,7 +176,7 @@ def switches(rng: np.random.Generator, parents: int, children: int, states: int 
     "their sums carried along; to count it as 1 is wrong",
     tolerance=1e-12,
     how=How("theorem", "the leaves partition the joint states"),
-    lesson="08b_general_networks",
+    lesson=LESSON,
 )
 def csi_leaves(full: bool) -> Outcome:
     rng, worst, counted_as_one, graphs = np.random.default_rng(3), 0.0, 0.0, 200 if full else 20
