@@ -45,6 +45,7 @@ PLACES = {  # number: part, column, row from above, what it is about
     "12": ("one as the other", 2, 8, "time, tapes, and depth"),
     "13": ("learned", 1, 9, "what descent finds"),
     "14": ("learned", 1, 10, "in known weather"),
+    "15": ("learned", 2, 11, "what a probe may claim"),
     "16": ("beyond", 0, 6, "is there better?"),
     "17": ("beyond", 2, 6, "mixtures, and turns"),
     "18": ("beyond", 2, 9, "filter, imagine, wish"),

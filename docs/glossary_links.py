@@ -13,6 +13,7 @@ COURSE = Path(__file__).resolve().parent.parent / "course"
 SAYS = {  # words that mean other things as well: how they look where they mean this
     "compile": r"compile[sd]?",
     "configuration": r"(?<!its )(?<!only )(?<!unseen )configurations?",
+    "control": r"(?<!optimal )(?<!learning and )controls?",
     "converge": r"converge[sd]?",
     "factor": r"(?<!customary )(?<!into )(?<!by a )(?<!the )(?<!with )(?<!its )(?<!and )(?<!her )factors?",
     "head": r"(?<!rule's )(?<!of its )heads?",

@@ -69,6 +69,9 @@ WEEKS: dict[int, dict[str, str]] = {  # lesson: ids of its cells, in order
         "14": "why bijection-predict bits-guess bijection-count bijection-proof measures-why braggart-guess "
         "impostors-reveal impostors-after phase-predict phase-guess phase phase-after four-why recall-guess "
         "four-recall four-after caution-after summary",
+        "15": "count-predict count-guess count-reveal count-after fractal probe-predict probe-guess probe-reveal "
+        "triangles-why triangles controls-why symbols-guess symbols-reveal controls-after rest-why rest-guess "
+        "rest-reveal rest-after both-guess both-reveal both-after summary",
     },
     7: {
         "16": "friends-why friends mean-why mean-guess mean-reveal mean-after trees-why column-guess column-reveal "

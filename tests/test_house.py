@@ -44,7 +44,8 @@ TESTED_IN = {
     "claims/test_run.py": """claims.ledger claims.paper claims.render claims.rows.activations claims.rows.depth
         claims.rows.encoders claims.rows.generalising claims.rows.generation claims.rows.knowledge claims.rows.learning
         claims.rows.logic claims.rows.loops claims.rows.machines claims.rows.mixtures claims.rows.rotary
-        claims.rows.rounds claims.rows.routing claims.rows.variational claims.rows.weights claims.rows.wind_tunnels""",
+        claims.rows.rounds claims.rows.routing claims.rows.shapes claims.rows.variational claims.rows.weights
+        claims.rows.wind_tunnels""",
     "compiler/test_general.py": "compiler.compile compiler.configurations compiler.model",
     "compiler/test_networks.py": "compiler.junction_tree",
     "figures/test_graphs.py": "figures.drawing",

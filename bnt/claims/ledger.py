@@ -16,7 +16,7 @@ from bnt.stored import load_experiment
 PAPER = "arXiv:2603.17063"
 OURS = "this project"
 
-VERDICTS = ("exact", "exact under conditions", "false", "vacuous as stated", "measured")
+VERDICTS = ("exact", "exact under conditions", "false", "vacuous as stated", "measured", "not supported")
 
 
 KINDS = {

@@ -216,4 +216,14 @@ PAPER_CLAIMS: dict[str, PaperClaim] = {
         "a world model can be asked for a future that ends as one wishes",
         ("goal-is-h-transform", "goal-by-steering"),
     ),
+    "S1": PaperClaim(
+        "arXiv:2405.15943",
+        "a transformer that predicts the next symbol holds the geometry of belief states in its residual stream",
+        ("belief-geometry", "belief-beyond-next-symbol", "belief-beyond-input"),
+    ),
+    "S2": PaperClaim(
+        "asked by its readers",
+        "training that fails is a dynamics of attention: it shows early, and what has collapsed stays",
+        ("collapse-is-absorbing", "diagnostic-predicts-failure"),
+    ),
 }

@@ -28,6 +28,7 @@ from bnt.claims.rows import (
     rotary,
     rounds,
     routing,
+    shapes,
     variational,
     weights,
     wind_tunnels,
@@ -62,6 +63,7 @@ LEDGER = _rows(
     generalising,
     wind_tunnels,
     encoders,
+    shapes,
 )
 
 

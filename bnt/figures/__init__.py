@@ -53,6 +53,8 @@ _HOME = {
         "architectures",
         "probe_by_layer",
         "phase_change",
+        "belief_triangles",
+        "hot_then_cool",
     ),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}

@@ -9,12 +9,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from bnt.figures.drawing import Look, colour_bar
 from bnt.figures.picture import (
     BLUE,
+    GREEN,
     GREY,
     INK,
     MARKERS,
@@ -337,3 +339,83 @@ def phase_change(steps: ArrayLike, measures: Mapping[str, ArrayLike], *, title: 
 def _passes(at: np.ndarray, values: np.ndarray) -> str:
     above = np.flatnonzero(values >= 0.5)
     return f"at step {at[above[0]]:.0f}" if len(above) else "never"
+
+
+# --- the shape of belief ----------------------------------------------------------------------------------------------
+
+CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(0.75)]])  # where a state is certain
+TINTS = np.array([to_rgb(colour) for colour in (BLUE, VERMILION, GREEN)])
+STEPS = 8  # of each state's share in a colour: fewer colours, smaller pictures
+ROOM = 0.16  # around the triangle: a straight line may say less than 0
+
+
+def belief_triangles(
+    exact: ArrayLike, read: Mapping[str, ArrayLike], *, states: Sequence[str] = ("0", "1", "2"), title: str = ""
+) -> Picture:
+    """Beliefs about three states (points, 3) as points of a triangle: exact, and as read, one triangle for each name.
+
+    A corner is certainty, the middle knows nothing. A point is coloured by its exact belief in every triangle, so that
+    one sees where it has gone; what is further out than ROOM is not shown. The table: R^2, and how far from the exact
+    belief, in total variation.
+    """
+    truth = np.asarray(exact, dtype=float)
+    panels = {"exact": truth, **{name: np.asarray(points, dtype=float) for name, points in read.items()}}
+    figure = Figure(figsize=(2.75 * len(panels), 3.0), layout="constrained")
+    rows = []
+    for axes, (name, points) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+        _triangle(axes, points, truth, states)
+        off = 0.5 * np.abs(points - truth).sum(axis=1)
+        left = ((points - truth) ** 2).sum() / max(float(((truth - truth.mean(axis=0)) ** 2).sum()), 1e-300)
+        axes.set_title(name if points is truth else f"{name}: R² {number(1 - left)}", fontsize=10)
+        rows.append((name, number(1 - left), number(off.mean()), number(off.max())))
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    found = "".join(f", {row[0]} with R squared {row[1]}" for row in rows[1:])
+    alt = f"{title or 'Beliefs in a triangle'}: {len(truth)} exact beliefs{found}."
+    return Picture(figure, alt, ("beliefs", "R squared", "mean distance (TV)", "largest"), rows)
+
+
+def _triangle(axes: Axes, points: np.ndarray, truth: np.ndarray, states: Sequence[str]) -> None:
+    place = (points.round(4) + 0.0) @ CORNERS
+    colours = (np.clip(truth, 0, 1) * STEPS).round() / STEPS @ TINTS
+    axes.scatter(place[:, 0], place[:, 1], s=2.4, c=colours, linewidths=0, antialiaseds=False, rasterized=True)
+    axes.plot(CORNERS[[0, 1, 2, 0], 0], CORNERS[[0, 1, 2, 0], 1], color=GREY, lw=0.9)
+    for corner, state, (dx, dy) in zip(CORNERS, states, ((-6, -6), (6, -6), (0, 7)), strict=True):
+        axes.annotate(
+            state, corner, (dx, dy), textcoords="offset points", ha="center", va="center", color=INK, fontsize=9
+        )
+    axes.set(xlim=(-ROOM, 1 + ROOM), ylim=(-ROOM, CORNERS[2, 1] + ROOM), aspect="equal")
+    axes.axis("off")
+
+
+def hot_then_cool(
+    runs: Mapping[str, Sequence[tuple[ArrayLike, ArrayLike, ArrayLike]]], *, turn: int, title: str = ""
+) -> Picture:
+    """Above, effective tokens by visible tokens against training steps; below, KL; one line a run, grouped by name.
+
+    runs: name -> runs of (steps, share, KL). turn: the step at which the rate is cooled, a vertical line. A jump at
+    the turn shows as a vertical stroke.
+    """
+    figure, (above, below) = chart(7.0, 4.8, rows=2, ratios=(1, 1))
+    rows = []
+    for k, (name, group) in enumerate(runs.items()):
+        for seed, run in enumerate(group):
+            steps, share, kl = (np.asarray(values, dtype=float) for values in run)
+            for axes, values in ((above, share), (below, kl)):
+                (drawn,) = axes.plot(steps, values, color=SERIES[k % 6], lw=1.5, marker=MARKERS[k % 6], ms=3.5)
+                drawn.set(markevery=max(1, len(steps) // 8), label=name if seed == 0 else None)
+            at = int(np.flatnonzero(steps == turn)[0])
+            rows.append((name, seed, number(share[at], 2), number(share[-1], 2), f"{kl[at]:.2g}", f"{kl[-1]:.2g}"))
+    for axes in (above, below):
+        axes.axvline(turn, color=GREY, lw=1.1, ls=(0, (4, 3)), zorder=0)
+    above.annotate("cooled", (turn, 1.0), (4, 0), textcoords="offset points", color=GREY, fontsize=9, va="top")
+    above.set(ylim=(0, 1.02), ylabel="effective share")
+    below.set(yscale="log", ylabel="KL (nats)", xlabel="training steps")
+    below.legend(frameon=False, fontsize=9, loc="upper right")
+    above.set_title(title, loc="left", fontsize=11)
+    ends = []
+    for name in runs:
+        shares = [float(row[3]) for row in rows if row[0] == name]
+        ends.append(f"{name} {number(min(shares), 2)} to {number(max(shares), 2)}")
+    alt = f"{title or 'Hot, then cool'}: effective tokens by visible tokens in the end: {', '.join(ends)}."
+    header = ("run", "seed", f"share at step {turn}", "share at the end", f"KL at step {turn}", "KL at the end")
+    return Picture(figure, alt, header, rows)

@@ -91,7 +91,14 @@ _HOME = {
         "temperature_explorer",
         "temperature_picture",
     ),
-    "learning": ("descent_explorer", "descent_picture", "tunnel_explorer", "question_picture"),
+    "learning": (
+        "descent_explorer",
+        "descent_picture",
+        "tunnel_explorer",
+        "question_picture",
+        "triangle_explorer",
+        "triangle_picture",
+    ),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

@@ -1,18 +1,21 @@
-"""Controls for learned weights: gradient descent on the update of two beliefs; a wind tunnel beside its posterior."""
+"""Controls for learned weights: descent on the update of two beliefs; a wind tunnel beside its posterior; triangles."""
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import ipywidgets
 import numpy as np
 from numpy.typing import NDArray
 
+from bnt.figures import learning as pictures
 from bnt.figures.picture import BLUE, GREY, INK, VERMILION, Picture, chart, number
 from bnt.learned.updates import descend_update, update_kl
 from bnt.training.gradients import predict
 from bnt.training.parameters import Parameters
 from bnt.widgets.explorer import Explorer, buttons, slider
+from bnt.wind_tunnels.belief_shape import Triangle, next_symbol_model, triangles, untrained
 from bnt.wind_tunnels.hidden_markov import DrawnHMM
 from bnt.wind_tunnels.measures import entropy_bits, evaluation_batch, log_softmax
 from bnt.wind_tunnels.tasks import Bijection, Recall, Task
@@ -126,3 +129,29 @@ def story(task: Task, inputs: NDArray[Any], question: int) -> str:
         return " ".join([*pairs, f"{inputs[task.asked[question]]}→?"])
     seen = inputs[1:, -task.symbols :].argmax(axis=1) if isinstance(task, DrawnHMM) else inputs
     return "observed " + " ".join(str(symbol) for symbol in seen[: question + 1])
+
+
+# --- the shape of belief ----------------------------------------------------------------------------------------------
+
+WORD, FITTED = 7, 300  # every word of so many symbols is a point; the lines are fitted on so many sequences
+
+
+def triangle_explorer() -> Explorer:
+    """A slider over layers: what a straight line reads there of mess3, from the trained model and its twin."""
+    most = next_symbol_model("mess3").config.layers
+    return Explorer(triangle_picture, {"layer": slider("layers that have run", most, most)})
+
+
+def triangle_picture(layer: int) -> Picture:
+    """Exact beliefs, and those read after ``layer`` layers from the trained model and from its untrained twin."""
+    trained, other = (found[layer] for found in read_by_layer())
+    title = f"mess3, all words of {WORD} symbols, after {layer} layer{'s' * (layer != 1)}"
+    return pictures.belief_triangles(trained.exact, {"trained": trained.read, "untrained": other.read}, title=title)
+
+
+@cache
+def read_by_layer() -> tuple[list[Triangle], list[Triangle]]:
+    """Trained and untrained readings after 0, 1, ... layers."""
+    models = next_symbol_model("mess3"), untrained("mess3").astype("float64")
+    trained, other = (triangles(model, "mess3", WORD, FITTED) for model in models)
+    return trained, other

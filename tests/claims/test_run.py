@@ -32,7 +32,7 @@ from bnt.sequences import filtering, turing
 from bnt.transformer import activations, blocks
 from bnt.transformer import forward as transformer
 from bnt.variational import spanning
-from tests.claims import mutations_encoders, mutations_learning, mutations_wind_tunnels
+from tests.claims import mutations_encoders, mutations_learning, mutations_shapes, mutations_wind_tunnels
 
 REPO = Path(__file__).resolve().parents[2]
 IDS = [row.id for row in claims.LEDGER]
@@ -51,6 +51,7 @@ LESSONS = {
     "12_sequences_and_machines",
     "13_learning_to_infer",
     "14_wind_tunnels",
+    "15_shape_of_belief",
     "16_other_attention",
     "17_experts_and_rotation",
     "18_worlds_and_wishes",
@@ -82,7 +83,17 @@ def test_rows_are_complete_and_unique():
 
 
 def test_every_decidable_claim_of_the_paper_has_rows():
-    assert list(claims.PAPER_CLAIMS) == [*(f"P{i}" for i in range(1, 23)), "W1", "F1", "F3", "F2", "F4", "F5"]
+    assert list(claims.PAPER_CLAIMS) == [
+        *(f"P{i}" for i in range(1, 23)),
+        "W1",
+        "F1",
+        "F3",
+        "F2",
+        "F4",
+        "F5",
+        "S1",
+        "S2",
+    ]
     for paper_claim in claims.PAPER_CLAIMS.values():
         assert set(paper_claim.rows) <= set(IDS)
         assert paper_claim.rows or paper_claim.undecided
@@ -465,6 +476,7 @@ MUTATIONS = [
     *mutations_learning.MUTATIONS,
     *mutations_wind_tunnels.MUTATIONS,
     *mutations_encoders.MUTATIONS,
+    *mutations_shapes.MUTATIONS,
 ]
 
 

@@ -276,6 +276,7 @@ NO_NUMBER = {  # answers of open problems that hold no number at all
     "07": ("open-astray", "def astray():\n    return 1.0, [float('nan'), 0.0]"),
     "09": ("open-twins", "def twins():\n    return [(np.full((4, 1), x), np.ones((4, 1))) for x in (0.0, np.nan)]"),
     "13": ("open-lesson", "reports = np.array([[k, float('nan')] for k in range(6)])\nother_weights = [1.0, 1.0, 0.0]"),
+    "15": ("open-process", "process = [float('nan')] * 2, np.full((2, 2), np.nan), np.full((2, 2), np.nan)"),
 }
 
 
