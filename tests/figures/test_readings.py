@@ -26,6 +26,7 @@ def test_construction_costs_shows_who_meets_and_what_it_costs() -> None:
     found = [
         Alternative("general", True, Size(4, 2, 30, 20, 4000), 2e-4, "small enough"),
         Alternative("junction-tree", True, Size(9, 3, 40, 25, 90000), 1e-16, "exact"),
+        Alternative("mean-field", False, Size(64, 2, 9, 9, 700000), 0.2, "still off"),
         Alternative("pairwise", False, None, None, "three variables in a factor " * 5),
     ]
     picture = readings.construction_costs(found, title="asked")
@@ -33,8 +34,9 @@ def test_construction_costs_shows_who_meets_and_what_it_costs() -> None:
         ("general", "yes", "4", "4,000", "2.0e-04", "small enough"),
         ("junction-tree", "yes", "9", "90,000", "at most 1e-9", "exact"),
     )
-    assert picture.rows[2][:5] == ("pairwise", "no", "-", "-", "-")
-    assert picture.alt == "asked: 2 of 3 meet the specification; chosen: general."
+    assert picture.rows[3][:5] == ("pairwise", "no", "-", "-", "-")
+    assert picture.alt == "asked: 2 of 4 meet the specification; chosen: general."
     bars = picture.figure.axes[0].patches
-    assert [round(bar.get_x() + bar.get_width()) for bar in bars] == [4000, 90000]
+    assert [round(bar.get_x() + bar.get_width()) for bar in bars] == [4000, 90000, 700000]
+    assert [bar.get_facecolor()[3] > 0 for bar in bars] == [True, True, False]  # filled, or hollow
     assert "chosen: none" in readings.construction_costs(found[2:]).alt
