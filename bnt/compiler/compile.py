@@ -49,11 +49,12 @@ def compile_graph(
 ) -> CompiledModel:
     """Weights and tokens of a transformer that computes, layer by layer, what ``run_bp`` computes round by round.
 
-    rounds: rounds of flooding belief propagation; the model has one layer more. None takes as many as a forest needs,
-    LOOPY_ROUNDS on loops. construction: "auto" takes pairwise where it applies, else general; "tree-reweighted" and
-    "mean-field" compute the rounds of ``run_trw`` and of ``run_mean_field`` instead; "rotary" takes homogeneous grids.
-    A factor given by leaves (``LeafFactor``) becomes one token per leaf in the general construction; no table is made.
-    damping in [0, 1) mixes log messages. memory_limit: bytes that a forward pass may need.
+    rounds: rounds of flooding belief propagation; the model has one layer more. None takes as many as make it exact, on
+    a forest or in a junction tree; LOOPY_ROUNDS where none do: with loops, and always for "mean-field". construction:
+    "auto" takes pairwise where it applies, else general; "tree-reweighted" and "mean-field" compute the rounds of
+    ``run_trw`` and of ``run_mean_field`` instead; "rotary" takes homogeneous grids. A factor given by leaves
+    (``LeafFactor``) becomes one token per leaf in the general construction; no table is made. damping in [0, 1) mixes
+    log messages. memory_limit: bytes that a forward pass may need.
     Raises BntError for an unknown option; UnsupportedModelError naming what a construction does not cover, or where
     huge potentials cancel; TooLargeError over ``memory_limit``; InconsistentEvidenceError where no joint state is
     possible (``support`` is "unchecked" where the search gave up).

@@ -21,7 +21,7 @@ from bnt.graph.leaves import LeafFactor, Leaves
 EvidenceLike = Mapping[str, Any] | None  # state name, or a dict / vector of likelihoods, per variable name
 
 
-A_GRAPH = "FactorGraph.from_pgmpy(model) makes one of a pgmpy model, load_graph(name) of a network or a .bif file"
+A_GRAPH = "FactorGraph.from_pgmpy(model) makes one of a pgmpy model, load_graph(name) of a network or a file"
 
 
 class Evidence(NamedTuple):

@@ -57,7 +57,7 @@ def load_network(network: str | os.PathLike[str]) -> DiscreteBayesianNetwork | D
 
 def _find(network: str | os.PathLike[str]) -> BayesianNetwork | FactorGraph:
     if not isinstance(network, (str, os.PathLike)):
-        raise BntError(f"a network is given by its name or the path of a .bif file, not by {network!r}")
+        raise BntError(f"a network is given by its name or the path of a file (.bif, .uai, .xml), not by {network!r}")
     text = os.fspath(network)
     build = BUILT_IN.get(text.strip().lower().replace("-", "_")) if isinstance(network, str) else None
     if build is not None:
