@@ -35,6 +35,7 @@ from bnt.kernels.options import (
     ENOUGH,
     FLOODING,
     IN_PLACE,
+    MIXED_RULE,
     RESIDUAL,
     ROUND,
     SEQUENTIAL,
@@ -45,6 +46,7 @@ from bnt.kernels.options import (
 
 Mode = Literal["sum", "max"]
 Schedule = Literal["auto", "flooding", "in-place", "sequential", "residual"]
+Precision = Literal["float64", "mixed"]
 Start = Mapping[tuple[int, str], ArrayLike]  # a log message by (factor index, variable name)
 SLOWER = 30  # times that a residual update, or one in logarithms, takes longer than one of flooding
 WINDOW = 40  # looks over which a message change that settles should fall
@@ -62,14 +64,15 @@ def run_bp(
     keep_history: bool = False,
     start: Start | None = None,
     seconds: float | None = None,
+    precision: Precision = "float64",
 ) -> BPResult:
     """Run sum- or max-product belief propagation on a FactorGraph or a pgmpy model.
 
     schedule:
 
-    * "auto": a forest in two sweeps, towards the roots and back, whatever its size; with loops "in-place" where every
-      factor joins two binary variables without zeros, else "flooding". Flooding too where ``rounds``, ``keep_history``
-      or ``start`` is given: then the rounds are meant.
+    * "auto": a forest in two sweeps, towards the roots and back, whatever its size; with loops, or damped, "in-place"
+      where every factor joins two binary variables without zeros, else "flooding". Flooding too where ``rounds``,
+      ``keep_history`` or ``start`` is given: then the rounds are meant.
     * "flooding": all messages at once, each from those of the round before.
     * "in-place": blocks of factors in turn, each from the newest beliefs (block Gauss-Seidel).
     * "sequential": one factor after the other, forwards and backwards in turn.
@@ -83,13 +86,19 @@ def run_bp(
     seconds: end after the round in which so much time is up, or amid the two sweeps of a forest, with a warning and the
     status "not converged"; runs of less than a tenth of a second are not watched. Ctrl-C, or a notebook's stop button,
     ends a run after the round it is in.
+    precision: "mixed" for large graphs, where every factor joins two binary variables without zeros: rounds in float32
+    until its rounding is most of what changes, then float64 to the same ``tolerance``. ``BPResult.single_rounds`` says
+    how many rounds those were; none on forests, and where factors are others or stronger than float32 holds (log odds
+    of 41 at a variable). It runs until the messages settle: no rounds, keep_history, start, or schedule "residual".
     Raises InconsistentEvidenceError for evidence of probability zero, where belief propagation or a bounded search sees
     it; ``result.support`` says "unchecked" where the search gave up; UnsupportedModelError where huge potentials cancel
     beyond the digits of a float64. BntError names an option that is wrong.
     """
     if start is not None and schedule == "auto":
         schedule = "flooding"
-    options = checked_options(mode, damping, rounds, tolerance, keep_history, schedule)
+    options = checked_options(mode, damping, rounds, tolerance, keep_history, schedule, precision)
+    if options.mixed and start is not None:
+        raise BntError(MIXED_RULE)
     if seconds is not None and (not is_real(seconds) or not seconds > 0.0):
         raise BntError(f"seconds must be above 0, or None for no limit, not {seconds!r}")
     graph = as_graph(graph)
@@ -170,9 +179,13 @@ def in_floats(graph: FactorGraph, known: Evidence, options: Options, seconds: fl
     work = most_work(base, options) * (SLOWER if one_by_one else 1)
     told, code = partial(Progress, options), tables.UNDERFLOW
     made: Array | partial[Array]
+    single = 0
     if is_binary_pairwise(graph):
         kernel = solve.solve_pairwise_one_by_one if schedule == RESIDUAL else solve.solve_pairwise
-        found = watch.call(kernel, arguments, work, told, seconds, True)
+        if options.mixed:
+            found, single = watch.call(solve.solve_pairwise_mixed, arguments, work, told, seconds, True)
+        else:
+            found = watch.call(kernel, arguments, work, told, seconds, True)
         code, support, rounds, changes, mu, logs, exact, finished, history = found  # solve.Solved: naming takes 0.4 us
         made = partial(pairwise.pairwise_logs, mu, options.maximise)  # large, and seldom asked for
     if code == tables.UNDERFLOW:
@@ -187,13 +200,13 @@ def in_floats(graph: FactorGraph, known: Evidence, options: Options, seconds: fl
         raise impossible(graph, known, "a message has no mass")
     if support == readout.IMPOSSIBLE:
         raise impossible(graph, known, "no joint configuration is possible")
-    converged = finished or (rounds > 0 and bool(changes[-1] <= options.tolerance))
+    converged = finished or (rounds > single and bool(changes[-1] <= options.tolerance))
     if seconds is not None:
         warn_of_time(options, seconds, seen, rounds, converged)
     word = "checked" if support == readout.POSSIBLE else "unchecked"
     if len(history):
         history = history[: rounds + 1]
-    return BPResult(graph, known, options, made, logs, history, converged, changes, exact, word)
+    return BPResult(graph, known, options, made, logs, history, converged, changes, exact, word, single)
 
 
 def most_work(base: Flat, options: Options) -> int:

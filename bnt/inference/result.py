@@ -33,6 +33,7 @@ class BPResult:
 
     beliefs: probabilities by name. messages: {(factor index, variable name): log message} after the last round.
     rounds: rounds run. message_change: (rounds,) largest change of any message probability in each round.
+    single_rounds: how many of the first of them were in float32, 0 unless ``precision="mixed"``.
     converged: the last change was within tolerance, or the forest is finished. support: "checked" | "unchecked".
     """
 
@@ -48,10 +49,11 @@ class BPResult:
         message_change: Array,
         exact_variable: np.ndarray,
         support: str,
+        single_rounds: int = 0,
     ):
         self.graph, self.evidence, self.mode = graph, evidence, "max" if options.maximise else "sum"
         self.rounds, self.converged, self.message_change = len(message_change), converged, message_change
-        self.support = support
+        self.support, self.single_rounds = support, single_rounds
         self._made, self._logs, self._history, self._exact = mu, logs, history, exact_variable
 
     @cached_property
@@ -137,7 +139,8 @@ class BPResult:
     @property
     def algorithm(self) -> str:
         """What made these messages, in words."""
-        return f"{self.mode}-product"
+        rough = f", the first {self.single_rounds} rounds in float32" if self.single_rounds else ""
+        return f"{self.mode}-product{rough}"
 
     @property
     def log_z_bethe(self) -> float | None:

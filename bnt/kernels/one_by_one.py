@@ -2,7 +2,9 @@
 
 The equations and the ranges are those of pairwise.py and tables.py; what they cannot hold is done by schedules.py, in
 logarithms. The residual schedule keeps all edges in lists by the power of two of how much their message would change,
-and takes the one put last into the highest list: to find it costs the same however many there are.
+and takes the one put last into the highest list: to find it costs the same however many there are. A sequential sweep
+in probabilities keeps the products of the messages behind it and ahead of it, so a factor costs what it costs in
+flooding, whatever the degrees of its variables.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 from bnt.graph.factor_graph import Array
 from bnt.graph.flat import Flat, Ints
 from bnt.kernels.exp_log import fast_exp, fast_log, log_of
-from bnt.kernels.jit import jit_inner
+from bnt.kernels.jit import jit_inline, jit_inner, jit_loop
 from bnt.kernels.options import RESIDUAL, RUNNING, SEQUENTIAL, STOP
 from bnt.kernels.pairwise import Pairs, log_messages, products, start_pairs
 from bnt.kernels.tables import (
@@ -24,9 +26,12 @@ from bnt.kernels.tables import (
     SMALLEST,
     UNDERFLOW,
     Tables,
-    factor_sums,
-    move,
+    in_range,
+    move_one,
+    normalised,
+    products_of,
     start_tables,
+    sums_of,
     variable_products,
 )
 from bnt.kernels.watch import told_to_stop
@@ -67,7 +72,7 @@ def start_queue(pending: Array) -> Queue:
     return queue
 
 
-@jit_inner
+@jit_inline
 def put(queue: Queue, e: int, change: float) -> None:
     """pending[e] = change: out of its list, and to the end of the one that it belongs to now."""
     pending, bits, after, before, highest = queue
@@ -81,9 +86,10 @@ def put(queue: Queue, e: int, change: float) -> None:
     highest[0] = max(highest[0], level)
 
 
-@jit_inner
-def newest_of_the_largest(before: Ints, highest: Ints, edges: int) -> int:
+@jit_inline
+def newest_of_the_largest(queue: Queue) -> int:
     """The edge put last into the highest level: no other would change twice as much. -1 where nothing would change."""
+    before, highest, edges = queue.before, queue.highest, queue.pending.size
     level = highest[0]
     e = before[edges + level]
     while level > 0 and e >= edges:  # the list is empty
@@ -93,7 +99,7 @@ def newest_of_the_largest(before: Ints, highest: Ints, edges: int) -> int:
     return e if level > 0 else -1
 
 
-@jit_inner
+@jit_loop
 def largest(pending: Array) -> float:
     """The largest change that is pending."""
     change = 0.0
@@ -238,20 +244,20 @@ def tables_one_by_one(
     w = start_tables(flat, maximise)
     if history.shape[0]:
         log_of(w.mu, history[0])
-    code = variable_products(flat, w, 0, flat.cardinality.size)
-    queue = start_queue(np.zeros(flat.edge_variable.size if schedule == RESIDUAL else 0))
-    if schedule == RESIDUAL:
-        for k in range(flat.factor_index.size):
-            if code == DONE:
-                code = candidates(flat, w, k, -1, -1, queue, damping, maximise)
+    residual, raw = schedule == RESIDUAL, np.empty(w.mu.size)
+    queue = start_queue(np.zeros(flat.edge_variable.size if residual else 0))
+    passed = start_passed(flat, 0 if residual else w.mu.size)
+    code = first_candidates(flat, w, raw, queue, damping, maximise) if residual else DONE
     changes = np.empty(most)
     ran = 0
     while ran < most and code == DONE:
-        if schedule == RESIDUAL:
-            code, changes[ran] = residual_tables(flat, w, queue, damping, maximise, watch)
+        if residual:
+            code, changes[ran] = residual_tables(flat, w, raw, queue, damping, maximise, watch)
         else:
             backward = schedule == SEQUENTIAL and ran % 2 == 1
-            code, changes[ran] = sequential_tables(flat, w, damping, maximise, backward, watch)
+            if ran == 0 or schedule != SEQUENTIAL:
+                look_ahead(flat, w, passed)
+            code, changes[ran] = sequential_tables(flat, w, passed, damping, maximise, backward, watch)
         if code == DONE:
             ran += 1
             if history.shape[0]:
@@ -262,113 +268,164 @@ def tables_one_by_one(
     return code, ran, changes[:ran], w.mu
 
 
+class Passed(NamedTuple):
+    """Products of messages, by which a sweep finds nu in one multiplication whatever the degree of the variable.
+
+    Of variable v and the factor that a sweep has come to, ``behind`` is the product of all messages from factors that
+    it has passed, and ``ahead`` of all from those yet to come. The field is a factor of the side of the first one.
+    What is behind on the way there is ahead on the way back.
+    """
+
+    behind: Array  # (S,) by variable
+    behind_lowest: Array  # (n,) a bound from below of its positive entries
+    ahead: Array  # (M,) by edge
+    ahead_lowest: Array  # (E,)
+
+
 @jit_inner
-def product_without(flat: Flat, w: Tables, e: int) -> int:
-    """nu of edge e: its variable's field times all messages but its own. DONE | NO_MASS | UNDERFLOW."""
-    v, begin = flat.edge_variable[e], flat.message_ptr[e]
-    states, bound = flat.cardinality[v], w.field_lowest[v]
-    for s in range(states):
-        w.nu[begin + s] = w.field[flat.field_ptr[v] + s]
-    for t in range(flat.variable_ptr[v], flat.variable_ptr[v + 1]):
-        other = flat.variable_edges[t]
-        if other != e:
-            bound *= w.mu_lowest[other]
-            start = flat.message_ptr[other]
+def start_passed(flat: Flat, length: int) -> Passed:
+    """Room for it, none where length is 0."""
+    return Passed(
+        np.empty(flat.field.size if length else 0),
+        np.empty(flat.cardinality.size if length else 0),
+        np.empty(length),
+        np.empty(flat.edge_variable.size if length else 0),
+    )
+
+
+@jit_loop
+def look_ahead(flat: Flat, w: Tables, passed: Passed) -> None:
+    """``ahead`` of every edge for a sweep that begins with the first factor."""
+    for v in range(flat.cardinality.size):
+        states, lowest = flat.cardinality[v], 1.0
+        for s in range(states):
+            w.product[s] = 1.0
+        for t in range(flat.variable_ptr[v + 1] - 1, flat.variable_ptr[v] - 1, -1):
+            e = flat.variable_edges[t]
+            begin = flat.message_ptr[e]
+            passed.ahead_lowest[e] = lowest
+            lowest *= w.mu_lowest[e]
             for s in range(states):
-                w.nu[begin + s] *= w.mu[start + s]
-    if bound < SMALLEST:
-        return UNDERFLOW
-    highest, low = 0.0, np.inf
-    for s in range(states):
-        value = w.nu[begin + s]
-        highest = value if value > highest else highest
-        low = value if 0.0 < value < low else low
-    if highest == 0.0:
-        return NO_MASS
-    for s in range(states):
-        w.nu[begin + s] /= highest
-    w.nu_lowest[e] = low / highest
+                passed.ahead[begin + s] = w.product[s]
+                w.product[s] *= w.mu[begin + s]
+
+
+@jit_loop
+def sequential_tables(
+    flat: Flat, w: Tables, passed: Passed, damping: float, maximise: bool, backward: bool, watch: Array
+) -> tuple[int, float]:
+    """One sweep over the factors, each from the newest messages. Returns DONE | NO_MASS | UNDERFLOW, and the change."""
+    behind, behind_lowest, ahead, ahead_lowest = passed
+    change, m = 0.0, flat.factor_index.size
+    for i in range(behind.size):
+        behind[i] = 1.0 if backward else w.field[i]
+    for v in range(behind_lowest.size):
+        behind_lowest[v] = 1.0 if backward else w.field_lowest[v]
+    for step in range(m):
+        k = m - 1 - step if backward else step
+        first, last = flat.factor_ptr[k], flat.factor_ptr[k + 1]
+        for e in range(first, last):
+            v, begin, end = flat.edge_variable[e], flat.message_ptr[e], flat.message_ptr[e + 1]
+            if behind_lowest[v] * ahead_lowest[e] < SMALLEST:
+                return UNDERFLOW, change
+            at = flat.field_ptr[v]
+            highest, low = 0.0, np.inf
+            for i in range(begin, end):
+                passed_by = behind[at + i - begin]
+                value = passed_by * ahead[i]
+                w.nu[i], ahead[i] = value, passed_by
+                highest = value if value > highest else highest
+                low = value if 0.0 < value < low else low
+            ahead_lowest[e] = behind_lowest[v]
+            if not in_range(w, e, begin, end, highest, low):
+                return NO_MASS, change
+        if not fresh_sums(flat, w, k, w.new, maximise):
+            return UNDERFLOW, change
+        for e in range(first, last):
+            v, begin, end = flat.edge_variable[e], flat.message_ptr[e], flat.message_ptr[e + 1]
+            change = move_one(w, e, begin, end, damping, maximise, change)
+            if change < 0.0:
+                return NO_MASS, 0.0
+            at = flat.field_ptr[v]
+            for i in range(begin, end):
+                behind[at + i - begin] *= w.mu[i]
+            behind_lowest[v] *= w.mu_lowest[e]
+        if step % LOOK == LOOK - 1 and watch[STOP] != RUNNING:
+            break
+    return DONE, change
+
+
+@jit_loop
+def first_candidates(flat: Flat, w: Tables, raw: Array, queue: Queue, damping: float, maximise: bool) -> int:
+    """What every edge would carry, into ``new``; into the queue, edge by edge, how much that would change."""
+    code = variable_products(flat, w, 0, flat.cardinality.size)
+    if code != DONE:
+        return code
+    for k in range(flat.factor_index.size):
+        if not fresh_sums(flat, w, k, raw, maximise):
+            return UNDERFLOW
+        for e in range(flat.factor_ptr[k], flat.factor_ptr[k + 1]):
+            change = candidate(w, raw, flat.message_ptr[e], flat.message_ptr[e + 1], damping, maximise)
+            if change < 0.0:
+                return NO_MASS
+            put(queue, e, change)
     return DONE
 
 
-@jit_inner
-def sequential_tables(
-    flat: Flat, w: Tables, damping: float, maximise: bool, backward: bool, watch: Array
-) -> tuple[int, float]:
-    """One sweep over the factors, each from the newest messages. Returns DONE | NO_MASS | UNDERFLOW, and the change."""
-    code, change, m = DONE, 0.0, flat.factor_index.size
-    for step in range(m):
-        k = m - 1 - step if backward else step
-        for e in range(flat.factor_ptr[k], flat.factor_ptr[k + 1]):
-            code = product_without(flat, w, e) if code == DONE else code
-        if code == DONE:
-            code = factor_sums(flat, w, k, k + 1, maximise)
-        if code != DONE:
-            break
-        one = move(flat, w, flat.factor_ptr[k], flat.factor_ptr[k + 1], damping, maximise)
-        if one < 0.0:
-            code = NO_MASS
-            break
-        change = one if one > change else change
-        if step % LOOK == LOOK - 1 and watch[STOP] != RUNNING:
-            break
-    return code, change
+@jit_inline
+def fresh_sums(flat: Flat, w: Tables, k: int, new: Array, maximise: bool) -> bool:
+    """``sums_of`` of factor k into its part of ``new``, whatever is there. False: beyond the range."""
+    for i in range(flat.message_ptr[flat.factor_ptr[k]], flat.message_ptr[flat.factor_ptr[k + 1]]):
+        new[i] = 0.0
+    return sums_of(flat, w, k, new, maximise)
 
 
-@jit_inner
-def candidates(
-    flat: Flat, w: Tables, k: int, alone: int, but: int, queue: Queue, damping: float, maximise: bool
-) -> int:
-    """What factor k would send, into ``new``, normalised and damped; and into the queue how much that would change.
-
-    Into the queue goes the edge ``alone``, or if that is -1 all except ``but``.
-    """
-    code = factor_sums(flat, w, k, k + 1, maximise)
-    for e in range(flat.factor_ptr[k], flat.factor_ptr[k + 1]):
-        begin, end = flat.message_ptr[e], flat.message_ptr[e + 1]
-        for step in range(2 if damping > 0.0 else 1):
-            scale = 0.0
-            for i in range(begin, end):
-                if step == 1:
-                    w.new[i] = fast_exp((1.0 - damping) * fast_log(w.new[i]) + damping * fast_log(w.mu[i]))
-                scale = max(scale, w.new[i]) if maximise else scale + w.new[i]
-            if scale == 0.0:
-                return NO_MASS if code == DONE else code
-            for i in range(begin, end):
-                w.new[i] /= scale
-        if e == alone or (alone < 0 and e != but):
-            change = 0.0
-            for i in range(begin, end):
-                change = max(change, abs(w.new[i] - w.mu[i]))
-            put(queue, e, change)
-    return code
+@jit_inline
+def candidate(w: Tables, raw: Array, begin: int, end: int, damping: float, maximise: bool) -> float:
+    """raw[begin:end] into ``new``, normalised and damped. Returns by how much mu would change, -1: no mass."""
+    for i in range(begin, end):
+        w.new[i] = raw[i]
+    if not normalised(w.mu, w.new, begin, end, damping, maximise):
+        return -1.0
+    change = 0.0
+    for i in range(begin, end):
+        change = max(change, abs(w.new[i] - w.mu[i]))
+    return change
 
 
-@jit_inner
+@jit_loop
 def residual_tables(
-    flat: Flat, w: Tables, queue: Queue, damping: float, maximise: bool, watch: Array
+    flat: Flat, w: Tables, raw: Array, queue: Queue, damping: float, maximise: bool, watch: Array
 ) -> tuple[int, float]:
     """As residual_odds. Returns a code, the largest pending change."""
+    ptr = flat.message_ptr
     for step in range(flat.edge_variable.size):
-        e = newest_of_the_largest(queue.before, queue.highest, queue.pending.size)
+        e = newest_of_the_largest(queue)
         if e < 0 or (step % LOOK == LOOK - 1 and watch[STOP] != RUNNING):
             break
-        low, code = np.inf, DONE
-        for i in range(flat.message_ptr[e], flat.message_ptr[e + 1]):
+        low = np.inf
+        for i in range(ptr[e], ptr[e + 1]):
             w.mu[i] = w.new[i]
-            low = min(low, w.mu[i] if w.mu[i] > 0.0 else np.inf)
+            low = w.mu[i] if 0.0 < w.mu[i] < low else low
         w.mu_lowest[e] = low
         put(queue, e, 0.0)
-        if damping > 0.0:  # a damped step leaves the rest of the way pending
-            code = candidates(flat, w, flat.edge_factor[e], e, -1, queue, damping, maximise)
         v = flat.edge_variable[e]
-        for t in range(flat.variable_ptr[v], flat.variable_ptr[v + 1]):
-            out = flat.variable_edges[t]
-            if out != e:
-                k = flat.edge_factor[out]
-                code = product_without(flat, w, out) if code == DONE else code
-                if code == DONE:
-                    code = candidates(flat, w, k, -1, out, queue, damping, maximise)
+        code = products_of(flat, w, v)
         if code != DONE:
             return code, 0.0
+        begin_t, end_t = flat.variable_ptr[v], flat.variable_ptr[v + 1]
+        for t in range(begin_t if damping == 0.0 else begin_t - 1, end_t):
+            alone = t < begin_t  # a damped step leaves the rest of the way pending
+            out = e if alone else flat.variable_edges[t]
+            if out == e and not alone:
+                continue
+            k = flat.edge_factor[out]
+            if not fresh_sums(flat, w, k, raw, maximise):
+                return UNDERFLOW, 0.0
+            for f in range(flat.factor_ptr[k], flat.factor_ptr[k + 1]):
+                if (f == out) == alone:
+                    change = candidate(w, raw, ptr[f], ptr[f + 1], damping, maximise)
+                    if change < 0.0:
+                        return NO_MASS, 0.0
+                    put(queue, f, change)
     return DONE, largest(queue.pending)

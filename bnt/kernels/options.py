@@ -19,6 +19,11 @@ SCHEDULES = {
     "sequential": SEQUENTIAL,
     "residual": RESIDUAL,
 }
+PRECISIONS = ("float64", "mixed")
+MIXED_RULE = (
+    'precision="mixed" runs until the messages settle: it takes no rounds, no keep_history, no start, no '
+    'schedule="residual"'
+)
 STOP, ROUND, CHANGE = 0, 1, 2  # places in ``watch``: written by Python, by the kernel, by the kernel
 RUNNING, ENOUGH, INTERRUPTED = 0.0, 1.0, 2.0  # values of watch[STOP]
 
@@ -34,6 +39,7 @@ class Options(NamedTuple):
     trials: int  # limit of the support search
     keep_history: bool
     schedule: int  # AUTO: two sweeps on a forest, elsewhere what wins; it takes neither rounds nor a history
+    mixed: bool = False  # rounds in float32 first; it takes neither rounds nor a history, nor RESIDUAL
 
 
 def checked_options(
@@ -43,12 +49,13 @@ def checked_options(
     tolerance: float = 0.0,
     keep_history: bool = False,
     schedule: str = "flooding",
+    precision: str = "float64",
 ) -> Options:
     """The options of ``run_bp`` as numbers. Raises BntError naming the one that is wrong, and the rule.
 
     "auto" becomes flooding where a number of rounds or their history is asked for: then the rounds are meant.
     """
-    given = mode, damping, rounds, tolerance, keep_history, schedule, MOST_ROUNDS, SUPPORT_TRIALS
+    given = mode, damping, rounds, tolerance, keep_history, schedule, precision, MOST_ROUNDS, SUPPORT_TRIALS
     try:
         return _remembered(*given)
     except TypeError:  # one of them cannot even be looked up
@@ -62,6 +69,7 @@ def _checked(
     tolerance: float,
     keep_history: bool,
     schedule: str,
+    precision: str,
     most: int,
     trials: int,
 ) -> Options:
@@ -72,11 +80,17 @@ def _checked(
         raise BntError(f"damping must be at least 0 and below 1, not {damping!r}")
     if not is_real(tolerance) or not tolerance >= 0.0:
         raise BntError(f"tolerance must be >= 0, not {tolerance!r}")
+    if precision not in PRECISIONS:
+        raise BntError(f"precision must be {' or '.join(map(repr, PRECISIONS))}, not {precision!r}")
+    mixed = precision == "mixed"
+    if mixed and (rounds is not None or keep_history or schedule == "residual"):
+        raise BntError(MIXED_RULE)
     wanted = UNTIL_CONVERGENCE if rounds is None else whole_number("rounds", rounds)
     code = SCHEDULES[schedule]
     if code == AUTO and (rounds is not None or keep_history):
         code = FLOODING
-    return Options(float(damping), mode == "max", wanted, most, float(tolerance), trials, bool(keep_history), code)
+    kept = bool(keep_history)
+    return Options(float(damping), mode == "max", wanted, most, float(tolerance), trials, kept, code, mixed)
 
 
 _remembered = lru_cache(typed=True)(_checked)  # to check takes 1 us, a twentieth of a small run

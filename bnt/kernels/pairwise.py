@@ -23,21 +23,24 @@ from bnt.graph.flat import Flat, Ints
 from bnt.kernels.equations import normalise
 from bnt.kernels.exp_log import fast_exp, fast_log
 from bnt.kernels.jit import jit, jit_inner
-from bnt.kernels.options import FLOODING, SEQUENTIAL
+from bnt.kernels.options import FLOODING, RUNNING, SEQUENTIAL, STOP
 from bnt.kernels.tables import DONE
 from bnt.kernels.watch import told_to_stop
 
 WIDEST = 340.0  # |log S_v| and a table's spread, added: at most 680 < 708 = log of the largest float64
 WIDEST_TABLE = 230.0  # three odds of one table, multiplied in turn_odds: at most 690
+WIDEST_SINGLE, WIDEST_TABLE_SINGLE = 41.0, 28.0  # the same for a float32: at most 84 < 87 = -log of its smallest
+SINGLE_FLOOR = 2.0**-20  # a change of 16 roundings of a float32: below, it is mostly that
+SINGLE_NEAR = 1e-3  # a change above it is one on the way, though it may not fall for a while
 SMALL_BLOCK = 256  # factors of which each reads the beliefs from before the block
-RUN = 8  # factors that stay together in the scattered order, for the cache
+RUN, LONG_RUN, MANY = 8, 64, 1 << 16  # factors that stay together in the scattered order, for the cache; of many more
 AFRESH = 16  # rounds in place until the beliefs are multiplied anew
 BLOCK = 1024  # factors handled at a time, so that their scratch stays in the first-level cache
 
 
 @jit_inner
-def odds_fit(flat: Flat) -> bool:
-    """Is |theta_v| + sum of spreads <= WIDEST at every variable, and no spread wider than WIDEST_TABLE?"""
+def odds_fit(flat: Flat, widest: float, widest_table: float) -> bool:
+    """Is |theta_v| + sum of spreads <= ``widest`` at every variable, and no spread wider than ``widest_table``?"""
     width, fit = np.empty(flat.cardinality.size), True
     for v in range(width.size):
         begin = flat.field_ptr[v]
@@ -47,11 +50,11 @@ def odds_fit(flat: Flat) -> bool:
         t = 4 * k
         high = max(max(flat.log_table[t], flat.log_table[t + 1]), max(flat.log_table[t + 2], flat.log_table[t + 3]))
         low = min(min(flat.log_table[t], flat.log_table[t + 1]), min(flat.log_table[t + 2], flat.log_table[t + 3]))
-        fit &= high - low <= WIDEST_TABLE
+        fit &= high - low <= widest_table
         width[flat.edge_variable[2 * k]] += high - low
         width[flat.edge_variable[2 * k + 1]] += high - low
     for v in range(width.size):
-        fit &= width[v] <= WIDEST  # not so for NaN, from a field without mass
+        fit &= width[v] <= widest  # not so for NaN, from a field without mass
     return fit
 
 
@@ -114,39 +117,136 @@ def flood_pairwise(
     round; any other schedule those that all earlier blocks of factors have (block Gauss-Seidel). Returns DONE, rounds
     run, the change of each round, the odds of all messages (2, m), and of all beliefs (n,).
     """
-    m, sequential = flat.factor_index.size, schedule == SEQUENTIAL
-    if sequential:
-        order, ends = waves(flat)
-    else:
-        order = scattered(0 if schedule == FLOODING else m)
-        ends = np.empty((order.size + SMALL_BLOCK - 1) // SMALL_BLOCK, np.int64)
-        for block in range(ends.size):
-            ends[block] = min(SMALL_BLOCK * (block + 1), m)
+    order, ends = order_of_factors(flat, schedule)
     p = start_pairs(flat, order)
-    belief, update = p.belief, p.update
-    odds = np.ones((2, p.a.size))
-    to_a, to_b = odds[0], odds[1]
+    odds, changes = np.ones((2, p.a.size)), np.empty(most)
     if history.shape[0]:
         log_messages(odds, maximise, history[0])
-    changes = np.empty(most)
-    ran = 0
+    how = schedule, damping, maximise
+    p, ran = pair_rounds(p, odds, order, ends, *how, 0, most, least, stop_at, changes, history, watch)
+    if schedule != FLOODING:
+        products(p, odds, p.belief)
+    return DONE, ran, changes[:ran], in_own_order(odds, order), p.belief
+
+
+@jit_inner
+def mixed_pairwise(
+    flat: Flat, schedule: int, damping: float, maximise: bool, most: int, least: int, stop_at: float, watch: Array
+) -> tuple[int, Array, Array, Array]:
+    """As flood_pairwise, but first in float32 until its rounding is all that changes, then in float64 to the end.
+
+    Half as many bytes, and twice as many numbers in one instruction. The messages where float32 ends are as good a
+    start as any others: the rounds after it, and so what they come to, are those of float64.
+    Returns rounds run in float32, the change of every round, the odds of all messages (2, m), and of all beliefs (n,).
+    """
+    order, ends = order_of_factors(flat, schedule)
+    p = start_pairs(flat, order)
+    odds, changes = np.ones((2, p.a.size)), np.empty(most)
+    single, no_history = 0, np.empty((0, 0))
+    if most > least and odds_fit(flat, WIDEST_SINGLE, WIDEST_TABLE_SINGLE):  # most == least: an undamped forest
+        single = single_rounds(p, odds, order, ends, schedule, damping, maximise, most // 2, stop_at, changes, watch)
+        products(p, odds, p.belief)
+    ran = single
+    if watch[STOP] == RUNNING:
+        how = schedule, damping, maximise
+        p, ran = pair_rounds(p, odds, order, ends, *how, single, most, least, stop_at, changes, no_history, watch)
+        products(p, odds, p.belief)
+    return single, changes[:ran], in_own_order(odds, order), p.belief
+
+
+@jit_inner
+def single_rounds(
+    p: Pairs,
+    odds: Array,
+    order: Ints,
+    ends: Ints,
+    schedule: int,
+    damping: float,
+    maximise: bool,
+    most: int,
+    stop_at: float,
+    changes: Array,
+    watch: Array,
+) -> int:
+    """Rounds in float32, ``odds`` in place, to a change of SINGLE_FLOOR or until AFRESH rounds no longer halve it.
+
+    Returns how many.
+    """
+    q = Pairs(
+        p.a,
+        p.b,
+        p.psi.astype(np.float32),
+        p.theta.astype(np.float32),
+        p.belief.astype(np.float32),
+        np.empty(p.belief.size, np.float32),
+    )
+    rough, no_history = odds.astype(np.float32), np.empty((0, 0))
+    ran, before, floor = 0, np.inf, max(stop_at, SINGLE_FLOOR)
+    while ran < most and watch[STOP] == RUNNING:
+        until = min(ran + AFRESH, most)
+        how = schedule, damping, maximise
+        q, ran = pair_rounds(q, rough, order, ends, *how, ran, until, 0, floor, changes, no_history, watch)
+        change = changes[ran - 1]
+        if change <= floor or (change < SINGLE_NEAR and change > 0.5 * before):
+            break
+        before = change
+        products(q, rough, q.belief)
+    for side in range(2):
+        for k in range(p.a.size):
+            odds[side, k] = rough[side, k]
+    return ran
+
+
+@jit_inner
+def order_of_factors(flat: Flat, schedule: int) -> tuple[Ints, Ints]:
+    """The order in which a round takes the factors, empty if their own, and where in it each block or wave ends."""
+    m = flat.factor_index.size
+    if schedule == SEQUENTIAL:
+        return waves(flat)
+    order = scattered(0 if schedule == FLOODING else m)
+    ends = np.empty((order.size + SMALL_BLOCK - 1) // SMALL_BLOCK, np.int64)
+    for block in range(ends.size):
+        ends[block] = min(SMALL_BLOCK * (block + 1), m)
+    return order, ends
+
+
+@jit_inner
+def pair_rounds(
+    p: Pairs,
+    odds: Array,
+    order: Ints,
+    ends: Ints,
+    schedule: int,
+    damping: float,
+    maximise: bool,
+    ran: int,
+    most: int,
+    least: int,
+    stop_at: float,
+    changes: Array,
+    history: Array,
+    watch: Array,
+) -> tuple[Pairs, int]:
+    """Rounds of flood_pairwise after the first ``ran``, in the precision of p and ``odds``, in place.
+
+    Returns p with the beliefs that they leave, and rounds run in all.
+    """
+    first, belief, update = ran, p.belief, p.update
     while ran < most:
         if schedule == FLOODING:
-            changes[ran] = pairwise_round(p.a, p.b, p.psi, p.theta, belief, update, to_a, to_b, damping, maximise)
+            changes[ran] = pairwise_round(p.a, p.b, p.psi, p.theta, belief, update, odds[0], odds[1], damping, maximise)
             belief, update = update, belief
         else:
-            if ran % AFRESH == AFRESH - 1:
+            if (ran - first) % AFRESH == AFRESH - 1:
                 products(p, odds, belief)
-            backward = sequential and ran % 2 == 1
-            changes[ran] = in_place_round(p.a, p.b, p.psi, belief, to_a, to_b, ends, backward, damping, maximise)
+            backward = schedule == SEQUENTIAL and ran % 2 == 1
+            changes[ran] = in_place_round(p.a, p.b, p.psi, belief, odds[0], odds[1], ends, backward, damping, maximise)
         ran += 1
         if history.shape[0]:
             log_messages(in_own_order(odds, order), maximise, history[ran])
-        if (changes[ran - 1] <= stop_at and ran >= least) or told_to_stop(watch, ran, changes[ran - 1]):
+        if (changes[ran - 1] <= stop_at and ran - first >= least) or told_to_stop(watch, ran, changes[ran - 1]):
             break
-    if schedule != FLOODING:
-        products(p, odds, belief)
-    return DONE, ran, changes[:ran], in_own_order(odds, order), belief
+    return Pairs(p.a, p.b, p.psi, p.theta, belief, update), ran
 
 
 @jit_inner
@@ -179,12 +279,12 @@ def waves(flat: Flat) -> tuple[Ints, Ints]:
 
 @jit_inner
 def scattered(m: int) -> Ints:
-    """An order of m factors in which neighbours in the graph stand apart: runs of ``RUN`` factors, a golden step apart.
+    """An order of m factors in which neighbours in the graph stand apart: runs of factors, a golden step apart.
 
     In the order in which graphs are usually written, news runs through all of it one way and crawls the other.
     """
-    order = np.empty(m, np.int64)
-    runs = (m + RUN - 1) // RUN
+    order, length = np.empty(m, np.int64), RUN if m < MANY else LONG_RUN
+    runs = (m + length - 1) // length
     step = int(0.618 * runs) | 1
     a, b = step, runs
     while b > 0:  # until step and runs have no common divisor
@@ -194,7 +294,7 @@ def scattered(m: int) -> Ints:
             a, b = step, runs
     place, run = 0, 0
     for _ in range(runs):
-        for k in range(RUN * run, min(RUN * run + RUN, m)):
+        for k in range(length * run, min(length * run + length, m)):
             order[place] = k
             place += 1
         run = (run + step) % runs
@@ -206,7 +306,7 @@ def in_own_order(odds: Array, order: Ints) -> Array:
     """Odds (2, m) in the order of the graph's factors."""
     if order.size == 0:
         return odds
-    own = np.empty(odds.shape)
+    own = np.empty_like(odds)
     for place in range(order.size):
         own[0, order[place]], own[1, order[place]] = odds[0, place], odds[1, place]
     return own
@@ -240,9 +340,9 @@ def in_place_round(
     Block i ends before factor ends[i]; backwards, the last block comes first. Larger ones than ``SMALL_BLOCK`` are cut:
     those are waves, whose factors do not meet.
     """
-    changes = np.zeros(SMALL_BLOCK)
-    sender_a, sender_b = np.empty(SMALL_BLOCK), np.empty(SMALL_BLOCK)
-    next_a, next_b = np.empty(SMALL_BLOCK), np.empty(SMALL_BLOCK)
+    changes = np.zeros(SMALL_BLOCK, to_a.dtype)
+    sender_a, sender_b = np.empty(SMALL_BLOCK, to_a.dtype), np.empty(SMALL_BLOCK, to_a.dtype)
+    next_a, next_b = np.empty(SMALL_BLOCK, to_a.dtype), np.empty(SMALL_BLOCK, to_a.dtype)
     for step in range(ends.size):
         block = ends.size - 1 - step if backward else step
         for begin in range(ends[block - 1] if block > 0 else 0, ends[block], SMALL_BLOCK):
@@ -268,20 +368,21 @@ def in_place_round(
 @jit_inner
 def turn_odds(odds: Array, new: Array, ratio: Array, changes: Array, damping: float, maximise: bool) -> None:
     """``move_odds``, and new / old into ``ratio``: both out of one division, which takes the time of all the rest."""
+    one = odds.dtype.type(1.0)  # of their precision, or all of it would be done in float64
     if damping > 0.0:
         for k in range(odds.size):
             new[k] = fast_exp((1.0 - damping) * fast_log(new[k]) + damping * fast_log(odds[k]))
     if maximise:
         for k in range(odds.size):
-            t, u = max(1.0, odds[k]), max(1.0, new[k])
+            t, u = max(one, odds[k]), max(one, new[k])
             change = max(abs(odds[k] * u - new[k] * t), abs(t - u)) / (t * u)
             changes[k] = change if change > changes[k] else changes[k]
             ratio[k] = new[k] / odds[k]
             odds[k] = new[k]
     else:
         for k in range(odds.size):
-            both = (1.0 + odds[k]) * (1.0 + new[k])
-            share = 1.0 / (odds[k] * both)
+            both = (one + odds[k]) * (one + new[k])
+            share = one / (odds[k] * both)
             change = abs(odds[k] - new[k]) * odds[k] * share
             changes[k] = change if change > changes[k] else changes[k]
             ratio[k] = new[k] * both * share
@@ -305,8 +406,8 @@ def pairwise_round(
 
     Gathering, arithmetic and scattering are loops of their own: the arithmetic then runs in vector instructions.
     """
-    s_a, s_b, new_a, new_b = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
-    changes = np.zeros(BLOCK)
+    s_a, s_b, changes = np.empty(BLOCK, to_a.dtype), np.empty(BLOCK, to_a.dtype), np.zeros(BLOCK, to_a.dtype)
+    new_a, new_b = np.empty(BLOCK, to_a.dtype), np.empty(BLOCK, to_a.dtype)
     for v in range(theta.size):
         update[v] = theta[v]
     for begin in range(0, a.size, BLOCK):
@@ -345,18 +446,19 @@ def move_odds(odds: Array, new: Array, changes: Array, damping: float, maximise:
 
     The probabilities of the two states are 1/t and r/t with t = 1 + r, or t = max(1, r) in max mode.
     """
+    one = odds.dtype.type(1.0)  # of their precision, or all of it would be done in float64
     if damping > 0.0:
         for k in range(odds.size):
             new[k] = fast_exp((1.0 - damping) * fast_log(new[k]) + damping * fast_log(odds[k]))
     if maximise:
         for k in range(odds.size):
-            t, u = max(1.0, odds[k]), max(1.0, new[k])
+            t, u = max(one, odds[k]), max(one, new[k])
             change = max(abs(odds[k] * u - new[k] * t), abs(t - u)) / (t * u)
             changes[k] = change if change > changes[k] else changes[k]
             odds[k] = new[k]
     else:
         for k in range(odds.size):
-            change = abs(odds[k] - new[k]) / ((1.0 + odds[k]) * (1.0 + new[k]))
+            change = abs(odds[k] - new[k]) / ((one + odds[k]) * (one + new[k]))
             changes[k] = change if change > changes[k] else changes[k]
             odds[k] = new[k]
 

@@ -134,7 +134,7 @@ def run_residual(
     changes = np.empty(most)
     for r in range(most):
         for _ in range(edges):
-            e = newest_of_the_largest(queue.before, queue.highest, edges)
+            e = newest_of_the_largest(queue)
             if e < 0 or watch[STOP] != RUNNING:
                 break
             for i in range(flat.message_ptr[e], flat.message_ptr[e + 1]):

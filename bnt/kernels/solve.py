@@ -19,7 +19,7 @@ from bnt.kernels.exp_log import fast_exp
 from bnt.kernels.jit import jit, jit_inner, jit_whole
 from bnt.kernels.one_by_one import pairwise_one_by_one, tables_one_by_one
 from bnt.kernels.options import AUTO, INTERRUPTED, STOP, Options
-from bnt.kernels.pairwise import flood_pairwise, odds_fit, pairwise_beliefs
+from bnt.kernels.pairwise import WIDEST, WIDEST_TABLE, flood_pairwise, mixed_pairwise, odds_fit, pairwise_beliefs
 from bnt.kernels.readout import IMPOSSIBLE, POSSIBLE, find_support, log_beliefs, search_order
 from bnt.kernels.tables import DONE, NO_MASS, UNDERFLOW, flood_tables, sweep_tables
 
@@ -103,7 +103,7 @@ def solve_pairwise(base: Flat, observed: Ints, soft: Array, options: Options, wa
     if alive and by_sweeps(flat, options)[0]:
         return nothing_paired(UNDERFLOW, np.empty((0, flat.message_ptr[-1])))
     needed, most, least, stop_at, history = plan(flat, options)
-    if not alive or not odds_fit(flat):
+    if not alive or not odds_fit(flat, WIDEST, WIDEST_TABLE):
         return nothing_paired(UNDERFLOW if alive else NO_MASS, history)
     code, ran, changes, odds, belief = flood_pairwise(
         flat, options.schedule, options.damping, options.maximise, most, least, stop_at, history, watch
@@ -114,11 +114,31 @@ def solve_pairwise(base: Flat, observed: Ints, soft: Array, options: Options, wa
 
 
 @jit_whole
+def solve_pairwise_mixed(base: Flat, observed: Ints, soft: Array, options: Options, watch: Array) -> tuple[Parts, int]:
+    """``solve_pairwise`` until convergence, its first rounds in float32; and how many those are.
+
+    What is exact follows from the rounds in float64 alone: so on a forest there are no others.
+    """
+    flat, alive = reduced_flat(base, observed, soft)
+    if alive and by_sweeps(flat, options)[0]:
+        return nothing_paired(UNDERFLOW, np.empty((0, flat.message_ptr[-1]))), 0
+    needed, most, least, stop_at, history = plan(flat, options)
+    if not alive or not odds_fit(flat, WIDEST, WIDEST_TABLE):
+        return nothing_paired(UNDERFLOW if alive else NO_MASS, history), 0
+    single, changes, odds, belief = mixed_pairwise(
+        flat, options.schedule, options.damping, options.maximise, most, least, stop_at, watch
+    )
+    exact = which_exact(needed, changes[single:], options)
+    logs = pairwise_beliefs(flat, belief, options.maximise)
+    return (DONE, POSSIBLE, changes.size, changes, odds, logs, exact, bool(exact.all()), history), single
+
+
+@jit_whole
 def solve_pairwise_one_by_one(base: Flat, observed: Ints, soft: Array, options: Options, watch: Array) -> Parts:
     """``solve_pairwise`` by the schedule RESIDUAL."""
     flat, alive = reduced_flat(base, observed, soft)
     needed, most, least, stop_at, history = plan(flat, options)
-    if not alive or not odds_fit(flat):
+    if not alive or not odds_fit(flat, WIDEST, WIDEST_TABLE):
         return nothing_paired(UNDERFLOW if alive else NO_MASS, history)
     code, ran, changes, odds, belief = pairwise_one_by_one(
         flat, options.damping, options.maximise, most, least, stop_at, history, watch

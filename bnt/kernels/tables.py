@@ -1,4 +1,4 @@
-"""Flooding, and forests in two sweeps, in plain probabilities: equations.py without exp and log in the loop.
+"""Any factors in plain probabilities, flooding and forests in two sweeps: equations.py without exp and log in the loop.
 
 Messages are kept as probabilities, so a round is products and sums. That is safe as long as no product of positive
 numbers falls below ``SMALLEST``: before each product the smallest positive entries are multiplied, and where that
@@ -14,7 +14,7 @@ import numpy as np
 from bnt.graph.factor_graph import Array
 from bnt.graph.flat import Flat, Ints
 from bnt.kernels.exp_log import exp_of, fast_exp, fast_log, log_of
-from bnt.kernels.jit import jit_inner
+from bnt.kernels.jit import jit_inline, jit_inner, jit_loop
 from bnt.kernels.options import ROUND, RUNNING, STOP
 from bnt.kernels.watch import told_to_stop
 
@@ -162,115 +162,141 @@ def scaled_exp(log_values: Array, pointer: Array) -> tuple[Array, Array]:
     return values, lowest
 
 
-@jit_inner
+@jit_loop
 def variable_products(flat: Flat, w: Tables, begin_v: int, end_v: int) -> int:
     """nu_{v->f} = phi_v prod_{g != f} mu_{g->v}, any scale, for the variables begin_v .. end_v - 1."""
-    field, mu, nu, product = w.field, w.mu, w.nu, w.product
     for v in range(begin_v, end_v):
-        first, last, states = flat.variable_ptr[v], flat.variable_ptr[v + 1], flat.cardinality[v]
-        if first == last:
-            continue
-        bound = w.field_lowest[v]
-        for s in range(states):
-            product[s] = field[flat.field_ptr[v] + s]
-        for t in range(first, last):  # nu = product over the edges before
-            e = flat.variable_edges[t]
-            begin = flat.message_ptr[e]
-            bound *= w.mu_lowest[e]
-            for s in range(states):
-                nu[begin + s] = product[s]
-                product[s] *= mu[begin + s]
-        if bound < SMALLEST:
-            return UNDERFLOW
-        for s in range(states):
-            product[s] = 1.0
-        for t in range(last - 1, first - 1, -1):  # ... times the edges after
-            e = flat.variable_edges[t]
-            begin = flat.message_ptr[e]
-            highest, low = 0.0, np.inf
-            for s in range(states):
-                value = nu[begin + s] * product[s]
-                product[s] *= mu[begin + s]
-                nu[begin + s] = value
-                highest = value if value > highest else highest
-                low = value if 0.0 < value < low else low
-            if highest < RESCALE:  # seldom: a division costs more than all the rest
-                if highest == 0.0:
-                    return NO_MASS
-                for s in range(states):
-                    nu[begin + s] /= highest
-                low /= highest
-            w.nu_lowest[e] = low
+        code = products_of(flat, w, v)
+        if code != DONE:
+            return code
     return DONE
 
 
-@jit_inner
-def factor_sums(flat: Flat, w: Tables, begin_f: int, end_f: int, maximise: bool) -> int:
-    """mu_{f->v} = sum psi_f prod_{u != v} nu_{u->f} (or max), not yet normalised, for the factors begin_f .. end_f - 1.
+@jit_inline
+def products_of(flat: Flat, w: Tables, v: int) -> int:
+    """``variable_products`` of one variable. DONE | NO_MASS | UNDERFLOW."""
+    field, mu, nu, product = w.field, w.mu, w.nu, w.product
+    first, last, states = flat.variable_ptr[v], flat.variable_ptr[v + 1], flat.cardinality[v]
+    if first == last:
+        return DONE
+    bound = w.field_lowest[v]
+    for s in range(states):
+        product[s] = field[flat.field_ptr[v] + s]
+    for t in range(first, last):  # nu = product over the edges before
+        e = flat.variable_edges[t]
+        begin = flat.message_ptr[e]
+        bound *= w.mu_lowest[e]
+        for s in range(states):
+            nu[begin + s] = product[s]
+            product[s] *= mu[begin + s]
+    if bound < SMALLEST:
+        return UNDERFLOW
+    for s in range(states):
+        product[s] = 1.0
+    for t in range(last - 1, first - 1, -1):  # ... times the edges after
+        e = flat.variable_edges[t]
+        begin = flat.message_ptr[e]
+        highest, low = 0.0, np.inf
+        for s in range(states):
+            value = nu[begin + s] * product[s]
+            product[s] *= mu[begin + s]
+            nu[begin + s] = value
+            highest = value if value > highest else highest
+            low = value if 0.0 < value < low else low
+        if not in_range(w, e, begin, begin + states, highest, low):
+            return NO_MASS
+    return DONE
 
-    Two and three variables have loops of their own, in place: a call would cost more than such a factor's arithmetic.
-    """
-    table, nu, new = w.table, w.nu, w.new
+
+@jit_inline
+def in_range(w: Tables, e: int, begin: int, end: int, highest: float, low: float) -> bool:
+    """Note ``low``, the smallest positive entry of nu[begin:end], and scale that up if all is small. False: no mass."""
+    if highest < RESCALE:  # seldom: a division costs more than all the rest
+        if highest == 0.0:
+            return False
+        for i in range(begin, end):
+            w.nu[i] /= highest
+        low /= highest
+    w.nu_lowest[e] = low
+    return True
+
+
+@jit_loop
+def factor_sums(flat: Flat, w: Tables, begin_f: int, end_f: int, maximise: bool) -> int:
+    """mu_{f->v} = sum psi_f prod_{u != v} nu_{u->f} (or max), not yet normalised; factors begin_f .. end_f - 1."""
+    new = w.new
     for i in range(flat.message_ptr[flat.factor_ptr[begin_f]], flat.message_ptr[flat.factor_ptr[end_f]]):
         new[i] = 0.0
     for f in range(begin_f, end_f):
-        first, last, t = flat.factor_ptr[f], flat.factor_ptr[f + 1], flat.table_ptr[f]
-        bound = w.table_lowest[f]
-        for e in range(first, last):
-            bound *= w.nu_lowest[e]
-        if bound < SMALLEST:
+        if not sums_of(flat, w, f, new, maximise):
             return UNDERFLOW
-        a, b, c = flat.message_ptr[first], flat.message_ptr[first + 1], flat.message_ptr[first + 2]
-        if last - first == 2:
-            for i in range(a, b):
-                total_i = 0.0
-                for j in range(b, c):
-                    total_i = join(total_i, table[t] * nu[j], maximise)
-                    new[j] = join(new[j], table[t] * nu[i], maximise)
-                    t += 1
-                new[i] = total_i
-        elif last - first == 3 and flat.message_ptr[last] - c == 4:
-            # Four states in the last place, sums in registers: twice as fast as the loop below, which does the same.
-            n0, n1, n2, n3 = nu[c], nu[c + 1], nu[c + 2], nu[c + 3]
-            s0 = s1 = s2 = s3 = 0.0
-            for i in range(a, b):
-                total_i = 0.0
-                for j in range(b, c):
-                    x, t0, t1, t2, t3 = nu[i] * nu[j], table[t], table[t + 1], table[t + 2], table[t + 3]
-                    total_j = join(join(t0 * n0, t1 * n1, maximise), join(t2 * n2, t3 * n3, maximise), maximise)
-                    s0, s1 = join(s0, t0 * x, maximise), join(s1, t1 * x, maximise)
-                    s2, s3 = join(s2, t2 * x, maximise), join(s3, t3 * x, maximise)
-                    new[j] = join(new[j], total_j * nu[i], maximise)
-                    total_i = join(total_i, total_j * nu[j], maximise)
-                    t += 4
-                new[i] = total_i
-            new[c], new[c + 1], new[c + 2], new[c + 3] = s0, s1, s2, s3
-        elif last - first == 3:
-            end = flat.message_ptr[last]
-            for i in range(a, b):
-                total_i = 0.0
-                for j in range(b, c):
-                    total_j, weight_ij = 0.0, nu[i] * nu[j]
-                    for k in range(c, end):
-                        total_j = join(total_j, table[t] * nu[k], maximise)
-                        new[k] = join(new[k], table[t] * weight_ij, maximise)
-                        t += 1
-                    new[j] = join(new[j], total_j * nu[i], maximise)
-                    total_i = join(total_i, total_j * nu[j], maximise)
-                new[i] = total_i
-        else:
-            ends = flat.message_ptr[first : last + 1]
-            sums_of_many(table[t : flat.table_ptr[f + 1]], ends, nu, new, w.weight, w.rest, maximise)
     return DONE
 
 
-@jit_inner
+@jit_inline
+def sums_of(flat: Flat, w: Tables, f: int, new: Array, maximise: bool) -> bool:
+    """``factor_sums`` of one factor, added to zeros in ``new``. False: beyond the range.
+
+    Two and three variables have loops of their own.
+    """
+    table, nu = w.table, w.nu
+    first, last, t = flat.factor_ptr[f], flat.factor_ptr[f + 1], flat.table_ptr[f]
+    bound = w.table_lowest[f]
+    for e in range(first, last):
+        bound *= w.nu_lowest[e]
+    if bound < SMALLEST:
+        return False
+    a, b = flat.message_ptr[first], flat.message_ptr[first + 1]
+    c, end = flat.message_ptr[first + 2], flat.message_ptr[last]
+    if last - first == 2:
+        for i in range(a, b):
+            total_i = 0.0
+            for j in range(b, c):
+                total_i = join(total_i, table[t] * nu[j], maximise)
+                new[j] = join(new[j], table[t] * nu[i], maximise)
+                t += 1
+            new[i] = total_i
+    elif last - first == 3 and end - c == 4:
+        # Four states in the last place, sums in registers: twice as fast as the loop below, which does the same.
+        n0, n1, n2, n3 = nu[c], nu[c + 1], nu[c + 2], nu[c + 3]
+        s0 = s1 = s2 = s3 = 0.0
+        for i in range(a, b):
+            total_i = 0.0
+            for j in range(b, c):
+                x, t0, t1, t2, t3 = nu[i] * nu[j], table[t], table[t + 1], table[t + 2], table[t + 3]
+                total_j = join(join(t0 * n0, t1 * n1, maximise), join(t2 * n2, t3 * n3, maximise), maximise)
+                s0, s1 = join(s0, t0 * x, maximise), join(s1, t1 * x, maximise)
+                s2, s3 = join(s2, t2 * x, maximise), join(s3, t3 * x, maximise)
+                new[j] = join(new[j], total_j * nu[i], maximise)
+                total_i = join(total_i, total_j * nu[j], maximise)
+                t += 4
+            new[i] = total_i
+        new[c], new[c + 1], new[c + 2], new[c + 3] = s0, s1, s2, s3
+    elif last - first == 3:
+        for i in range(a, b):
+            total_i = 0.0
+            for j in range(b, c):
+                total_j, weight_ij = 0.0, nu[i] * nu[j]
+                for k in range(c, end):
+                    total_j = join(total_j, table[t] * nu[k], maximise)
+                    new[k] = join(new[k], table[t] * weight_ij, maximise)
+                    t += 1
+                new[j] = join(new[j], total_j * nu[i], maximise)
+                total_i = join(total_i, total_j * nu[j], maximise)
+            new[i] = total_i
+    else:
+        ends = flat.message_ptr[first : last + 1]
+        sums_of_many(table[t : flat.table_ptr[f + 1]], ends, nu, new, w.weight, w.rest, maximise)
+    return True
+
+
+@jit_inline
 def join(total: float, value: float, maximise: bool) -> float:
     """total + value, or the larger one."""
     return (value if value > total else total) if maximise else total + value
 
 
-@jit_inner
+@jit_loop
 def sums_of_many(psi: Array, ends: Ints, nu: Array, new: Array, weight: Array, rest: Array, maximise: bool) -> None:
     """Messages of a factor over any number of variables, slot by slot from the first to the last.
 
@@ -306,31 +332,44 @@ def sums_of_many(psi: Array, ends: Ints, nu: Array, new: Array, weight: Array, r
             start -= length
 
 
-@jit_inner
+@jit_loop
 def move(flat: Flat, w: Tables, begin_e: int, end_e: int, damping: float, maximise: bool) -> float:
-    """mu becomes new, normalised and damped, on the edges begin_e .. end_e - 1. The largest change, -1: no mass.
-
-    Damping d mixes logarithms: mu^d new^(1-d).
-    """
-    mu, new, lowest = w.mu, w.new, w.mu_lowest
+    """mu becomes new, normalised and damped, on the edges begin_e .. end_e - 1. The largest change, -1: no mass."""
     largest = 0.0
     for e in range(begin_e, end_e):
-        begin, end = flat.message_ptr[e], flat.message_ptr[e + 1]
-        for step in range(2 if damping > 0.0 else 1):
-            scale = 0.0
-            for i in range(begin, end):
-                if step == 1:
-                    new[i] = fast_exp((1.0 - damping) * fast_log(new[i]) + damping * fast_log(mu[i]))
-                scale = max(scale, new[i]) if maximise else scale + new[i]
-            if scale == 0.0:
-                return -1.0
-            scale = 1.0 / scale
-            for i in range(begin, end):
-                new[i] *= scale
-        low = np.inf
-        for i in range(begin, end):
-            largest = max(largest, abs(new[i] - mu[i]))
-            low = min(low, new[i] if new[i] > 0.0 else np.inf)
-            mu[i] = new[i]
-        lowest[e] = low
+        largest = move_one(w, e, flat.message_ptr[e], flat.message_ptr[e + 1], damping, maximise, largest)
+        if largest < 0.0:
+            return -1.0
     return largest
+
+
+@jit_inline
+def move_one(w: Tables, e: int, begin: int, end: int, damping: float, maximise: bool, largest: float) -> float:
+    """``move`` of the message of edge e, mu[begin:end]. The larger one of ``largest`` and its change, -1: no mass."""
+    mu, new = w.mu, w.new
+    if not normalised(mu, new, begin, end, damping, maximise):
+        return -1.0
+    low = np.inf
+    for i in range(begin, end):
+        largest = max(largest, abs(new[i] - mu[i]))
+        low = min(low, new[i] if new[i] > 0.0 else np.inf)
+        mu[i] = new[i]
+    w.mu_lowest[e] = low
+    return largest
+
+
+@jit_inline
+def normalised(mu: Array, new: Array, begin: int, end: int, damping: float, maximise: bool) -> bool:
+    """new[begin:end] in place, normalised; damping d mixes it with mu in logarithms: mu^d new^(1-d). False: no mass."""
+    for step in range(2 if damping > 0.0 else 1):
+        scale = 0.0
+        for i in range(begin, end):
+            if step == 1:
+                new[i] = fast_exp((1.0 - damping) * fast_log(new[i]) + damping * fast_log(mu[i]))
+            scale = max(scale, new[i]) if maximise else scale + new[i]
+        if scale == 0.0:
+            return False
+        scale = 1.0 / scale
+        for i in range(begin, end):
+            new[i] *= scale
+    return True

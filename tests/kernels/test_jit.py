@@ -112,6 +112,16 @@ def test_without_a_compiler_everything_runs_interpreted(first: str, environment:
         np.testing.assert_allclose(values, compiled[key], atol=1e-14, rtol=0, err_msg=key)
 
 
+def test_the_tests_of_the_kernels_pass_interpreted() -> None:
+    """A handful of them, so that all can: messages by hand, orders of factors, sources, zeros, float32."""
+    some = "clique_by_hand or waves or scattered or python_sources or zeros_stay or refuses_a_call or too_narrow"
+    command = [sys.executable, "-m", "pytest", "-n", "0", "-q", "-k", some, "tests/kernels/test_equations.py"]
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    done = subprocess.run(command, cwd=PACKAGE.parent, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert " passed" in done.stdout
+
+
 @pytest.mark.parametrize("home_writable", [True, False])
 def test_read_only_package(tmp_path: Path, home_writable: bool) -> None:
     """A file in the place of __pycache__ is a folder nobody can write to, not even root."""
