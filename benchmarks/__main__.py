@@ -24,7 +24,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import numpy as np  # noqa: E402
 
-from . import cases, exact, forward_pass, own, sequences, training_step  # noqa: E402
+from . import cases, exact, forward_pass, large, own, sequences, training_step  # noqa: E402
 from .interleave import compare, ratio  # noqa: E402
 
 NETWORKS = Path(__file__).resolve().parent.parent / "tests" / "networks"
@@ -38,6 +38,7 @@ SECTIONS = (
     "schedules",
     "training",
     "forward",
+    "large",
     "own",
     "earlier",
 )
@@ -101,9 +102,6 @@ def ising_rows(record: Record, folder: Path, install: bool) -> None:
         fbgbp, pgmax = bars[name]
         case = cases.ising(folder, name, kind, size, rounds)
         against(record, f"{name}, {rounds} rounds", case, {"fbgbp": fbgbp, "pgmax": pgmax}, install, turns=5)
-    kind, size, rounds = cases.ISING["grid 300x300"]
-    case = cases.ising(folder, "grid 300x300", kind, size, rounds, what="arrays")
-    against(record, "grid 300x300, arrays to beliefs", case, {"fbgbp": 0.5}, install, turns=5)
     against(record, "2000 x 4 states, arity 3", cases.arity_three(folder), {"pgmax": 5}, install, turns=5)
 
 
@@ -247,13 +245,58 @@ def own_rows(record: Record, networks: Path, quick: bool) -> None:
         record.row("gather forward: exponent in tokens", found["gather_exponent"], 1.1, least=False)
 
 
+def large_rows(record: Record, folder: Path, install: bool, checkout: Path | None, nodes: int = 666_666) -> None:
+    """Graphs that fit no cache: a message of a round, all set-up in it, beside an earlier checkout; memory; a peer."""
+    kind, size, rounds = cases.ISING["grid 300x300"]
+    case = cases.ising(folder, "grid 300x300", kind, size, rounds, what="arrays")
+    against(record, "grid 300x300, arrays to beliefs", case, {"fbgbp": 0.5}, install, turns=5)
+    messages, library = 3 * nodes, None if checkout is None else library_of(folder, checkout)
+    what = f"3-regular, {messages:,} messages, to 1e-8"
+    for how in large.HOW:
+        small, whole = (large.case(folder, count, how) for count in (nodes // 10, nodes))
+        names = ["bnt"] if library is None else ["bnt", "bnt earlier"]
+        found = compare(names, whole, False, 5, library)
+        tenth = compare(["bnt"], small, False, 5)["bnt"]
+        now = found["bnt"]["median"] / found["bnt"]["answer"] / messages
+        exponent = np.log10(now / (tenth["median"] / tenth["answer"] / (3 * (nodes // 10)))) + 1
+        note = f"{now * 1e9:.3g} ns a message of a round, {found['bnt']['answer']} rounds"
+        record.row(f"{what}, {how}: exponent of a round from a tenth of them", float(exponent), None, note)
+        if library is not None:
+            then = found["bnt earlier"]
+            share = ratio(found, "bnt", "bnt earlier")
+            note += f"; then {then['median'] / then['answer'] / messages * 1e9:.3g} ns, {then['answer']} rounds"
+            each = share * then["answer"] / found["bnt"]["answer"]
+            record.row(f"{what}, {how}: a message of a round, now / then", each, 0.5, note, least=False)
+            record.row(f"{what}, {how}: seconds, now / then", share, None, note)
+    for mixed in (False, True):
+        word = " of a run in float32 first" if mixed else ""
+        record.row(
+            f"bytes per directed edge, {messages:,} edges, peak{word}", own.memory(messages, mixed), 200, "", False
+        )
+    if library is not None:
+        hard = folder / "hard.json"
+        hard.write_text(json.dumps({"kind": "residual", "side": 50, "coupling": 0.8}))
+        found = compare(["bnt", "bnt earlier"], hard, False, 3, library)
+        note = f"now {milliseconds(found['bnt'])}, then {milliseconds(found['bnt earlier'])}; "
+        note += f"settles {found['bnt']['answer']}, {found['bnt earlier']['answer']}"
+        value = ratio(found, "bnt", "bnt earlier")
+        record.row("grid 50x50, J = 0.8, to 1e-8: residual, now / then", value, 0.1, note, least=False)
+
+
+def library_of(folder: Path, checkout: Path) -> Path:
+    """A folder with nothing of an earlier checkout but its library: the cases are this one's."""
+    library = folder / "earlier"
+    if not library.exists():
+        library.mkdir()
+        (library / "bnt").symlink_to((checkout / "bnt").resolve())
+    return library
+
+
 def earlier_rows(record: Record, folder: Path, networks: Path, checkout: Path | None) -> None:
     """The rows of the kernels beside another checkout's, in processes that take turns: new time / old time."""
     if checkout is None:
         return
-    library = folder / "earlier"
-    library.mkdir()
-    (library / "bnt").symlink_to((checkout / "bnt").resolve())  # nothing else of it: the cases are this one's
+    library = library_of(folder, checkout)
     few = {"grid 3x3": ("grid", 3, 10), "grid 10x10": ("grid", 10, 10)}
     made = {what: cases.ising(folder, what, *how) for what, how in (few | cases.ISING).items()}
     made["2000 x 4 states, arity 3"] = cases.arity_three(folder)
@@ -300,6 +343,7 @@ def main(arguments: list[str] | None = None) -> int:
             "schedules": lambda: schedule_rows(record),
             "training": lambda: training_rows(record, folder, install),
             "forward": lambda: forward_rows(record, folder, networks=options.networks, install=install),
+            "large": lambda: large_rows(record, folder, install, options.earlier),
             "own": lambda: own_rows(record, options.networks, options.quick),
             "earlier": lambda: earlier_rows(record, folder, options.networks, options.earlier),
         }

@@ -17,6 +17,7 @@ import numpy as np
 
 from benchmarks.exact import LEAST, bnt_exact, pyagrum_exact
 from benchmarks.forward_pass import bnt_forward, torch_forward
+from benchmarks.large import bnt_large, bnt_residual
 from benchmarks.training_step import bnt_step, torch_step
 
 Run = Callable[[], Any]
@@ -34,6 +35,8 @@ def bnt(case: dict[str, Any]) -> tuple[Run, Answer]:
         return run, lambda _: exact()
     if case["kind"] == "forward":
         return bnt_forward(case)
+    if case["kind"] in ("large", "residual"):
+        return bnt_large(case) if case["kind"] == "large" else bnt_residual(case)
     if case["kind"] == "network":
         graph = bnt.load_graph(case["bif"])
         options = {"tolerance": case["tolerance"]}

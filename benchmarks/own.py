@@ -17,15 +17,16 @@ import numpy as np
 from numba import njit
 
 import bnt
-from bnt.graph.flat import NO_LOGS, NO_SLOTS, NO_STATES, Flat, base_flat
+from bnt.graph.flat import NO_LOGS, NO_STATES, Flat, base_flat
 from bnt.graph.networks import grid
 from bnt.kernels.exp_log import fast_exp, fast_log
 from bnt.kernels.options import checked_options
-from bnt.kernels.solve import solve_pairwise
+from bnt.kernels.solve import solve_pairwise, solve_pairwise_mixed
 from bnt.kernels.watch import new_watch
 
 from .cases import pairs
 from .contenders import graph_of
+from .large import flat_of
 
 
 def cpu(run: Callable[[], Any], turns: int = 5) -> float:
@@ -41,29 +42,17 @@ def cpu(run: Callable[[], Any], turns: int = 5) -> float:
 
 def pairwise_flat(n: int, first: np.ndarray, second: np.ndarray, rng: np.random.Generator) -> Flat:
     """Flat arrays of a random Ising model without its objects, for sizes where objects would take minutes."""
-    m = len(first)
-    j, theta = rng.normal(0, 0.5, m), rng.normal(0, 1, n)
-    edge_variable = np.stack([first, second], 1).ravel().astype(np.int64)
-    return Flat(
-        cardinality=np.full(n, 2),
-        field_ptr=2 * np.arange(n + 1),
-        field=np.stack([np.zeros(n), theta], 1).ravel(),
-        factor_ptr=2 * np.arange(m + 1),
-        edge_variable=edge_variable,
-        edge_factor=np.repeat(np.arange(m), 2),
-        message_ptr=2 * np.arange(2 * m + 1),
-        table_ptr=4 * np.arange(m + 1),
-        log_table=np.stack([j, -j, -j, j], 1).ravel(),
-        variable_ptr=np.concatenate([[0], np.cumsum(np.bincount(edge_variable, minlength=n))]),
-        variable_edges=np.argsort(edge_variable, kind="stable"),
-        factor_index=np.arange(m),
-        slot_ptr=NO_STATES,
-        slot_state=NO_SLOTS,
-    )
+    j = rng.normal(0, 0.5, len(first))
+    return flat_of(Flat, n, first, second, j, rng.normal(0, 1, n))
 
 
 def bp_rounds(flat: Flat, rounds: int) -> Any:
     return solve_pairwise(flat, NO_STATES, NO_LOGS, checked_options("sum", 0.0, rounds, 1e-10), new_watch())
+
+
+def mixed_run(flat: Flat, _: int) -> Any:
+    options = checked_options("sum", 0.0, None, 1e-8, schedule="in-place", precision="mixed")
+    return solve_pairwise_mixed(flat, NO_STATES, NO_LOGS, options, new_watch())
 
 
 @njit(error_model="numpy", fastmath={"contract"})
@@ -123,20 +112,23 @@ def scaling(sizes: list[int]) -> dict[str, Any]:
     return {"points": points, "exponent": float(np.polyfit(x, y, 1)[0])}
 
 
-def memory(directed_edges: int = 1_000_000) -> float:
-    """Bytes per directed edge of a 3-regular graph: the flat arrays and what one run allocates, at its peak."""
+def memory(directed_edges: int = 1_000_000, mixed: bool = False) -> float:
+    """Bytes per directed edge of a 3-regular graph: the flat arrays and what one run allocates, at its peak.
+
+    mixed: a run in float32 first.
+    """
     code = f"""if True:
         import resource, numpy as np
-        from benchmarks.own import bp_rounds, pairwise_flat
+        from benchmarks.own import {"mixed_run" if mixed else "bp_rounds"} as run, pairwise_flat
         from benchmarks.cases import pairs
         rng = np.random.default_rng(0)
         small = pairwise_flat(*pairs("regular", 100, rng), rng)
-        bp_rounds(small, 2)
+        run(small, 2)
         flat = pairwise_flat(*pairs("regular", {directed_edges // 6 * 2}, rng), rng)
         static = sum(array.nbytes for array in flat)
         resident = int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
         open("/proc/self/clear_refs", "w").write("5")
-        result = bp_rounds(flat, 2)
+        result = run(flat, 2)
         peak = [int(l.split()[1]) * 1024 for l in open("/proc/self/status") if l.startswith("VmHWM")][0]
         print((static + max(0, peak - resident)) / len(flat.edge_variable))"""
     return float(python(code).split()[-1])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import bnt
-from benchmarks import cases, contenders, environments, exact, interleave, own, schedules, training_step
+from benchmarks import cases, contenders, environments, exact, interleave, large, own, schedules, training_step
 from benchmarks.__main__ import Record, against, difference
 from benchmarks.picture import draw, table
 from bnt.reading import schedules as rule
@@ -62,6 +62,17 @@ def test_network_cases_have_possible_evidence_and_rows(tmp_path):
     batch = answer(run())
     run, answer = contenders.bnt_loop(table)
     np.testing.assert_allclose(batch, answer(run()), atol=1e-15)
+
+
+@pytest.mark.parametrize("how", large.HOW)
+def test_a_large_case_runs_to_its_end_in_every_way(how, tmp_path):
+    rounds = []
+    for nodes in (60, 120):
+        run, answer = contenders.bnt(json.loads(large.case(tmp_path, nodes, how).read_text()))
+        rounds.append(answer(run()))
+    assert all(2 < count < 200 for count in rounds)
+    run, answer = contenders.bnt({"kind": "residual", "side": 3, "coupling": 0.2})
+    assert answer(run()) is True
 
 
 def test_a_process_that_fails_is_absent_with_its_last_words(tmp_path):
