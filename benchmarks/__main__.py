@@ -3,7 +3,7 @@
 --networks DIR   folder with alarm.bif.gz and the like, by default tests/networks (what is absent is skipped, visibly)
 --quick          a minute: small cases, bnt alone      --no-install   use only peers that are installed already
 --earlier DIR    a checkout of an earlier commit: the kernels' rows beside it, so that a slower one is seen
---only SECTION   measure these alone; the other rows stay, if they are of the same machine and versions
+--only SECTION   measure these alone; the other rows stay, if they are of the same processor and versions
 --out DIR        where benchmark.json and performance.png go (default: docs)
 """
 
@@ -61,7 +61,8 @@ class Record:
     def keep(self, path: Path) -> None:
         """The rows and facts of an earlier run, as far as this one did not measure them anew, in their old places."""
         earlier = json.loads(path.read_text()) if path.exists() else {"facts": {}}
-        if earlier["facts"].get("machine") != self.facts["machine"]:
+        theirs, ours = earlier["facts"].get("machine", {}), self.facts["machine"]
+        if theirs.keys() != ours.keys() or any(theirs[key] != ours[key] for key in ours if key != "system"):
             return
         new = {row["what"]: row for row in self.rows}
         self.rows = [new.pop(row["what"], row) for row in earlier["rows"]] + list(new.values())

@@ -115,7 +115,7 @@ def test_one_section_measured_anew_keeps_the_other_rows(tmp_path):
     path, earlier, now = tmp_path / "benchmark.json", Record(), Record()
     for what, value in (("one", 1.0), ("two", 2.0), ("three", 3.0)):
         earlier.row(what, value, None)
-    earlier.facts["machine"] = now.facts["machine"] = {"numpy": "2"}
+    earlier.facts["machine"], now.facts["machine"] = ({"numpy": "2", "system": build} for build in ("v1", "v2"))
     path.write_text(json.dumps({"rows": earlier.rows, "facts": earlier.facts | {"old": 1}}))
     now.row("two", 5.0, None)
     now.row("four", 4.0, None)
@@ -123,7 +123,7 @@ def test_one_section_measured_anew_keeps_the_other_rows(tmp_path):
     assert [(row["what"], row["value"]) for row in now.rows] == [("one", 1), ("two", 5), ("three", 3), ("four", 4)]
     assert now.facts["old"] == 1
     other = Record()
-    other.facts["machine"] = {"numpy": "3"}
+    other.facts["machine"] = {"numpy": "3", "system": "v1"}
     other.keep(path)
     assert not other.rows
 

@@ -8,8 +8,9 @@
 4. None settles: belief propagation has no answer here.
 
 Measured by ``python -m benchmarks.schedules`` (docs/schedules.json) on 67 graphs of the kinds that the rule was made
-on, drawn anew: it names a schedule within 1.5 times the seconds of the fastest, or rightly none, on 62; always flooding
-would on 40, always in-place on 30. Where a tree fits, a run that settles is wrong by .11 in the median: so exact first.
+on, drawn anew: it names a schedule within 1.5 times the seconds of the fastest, or rightly none, on 60; always flooding
+would on 37, always in-place on 54. Where a tree fits, a run that settles is wrong by .11 in the median: so exact first.
+The rule is older than the record: on Potts grids in-place has become the faster one, and flooding is still named first.
 """
 
 from __future__ import annotations
