@@ -1,5 +1,6 @@
 """Explorer: what a stored notebook shows, which controls there are, and errors as sentences."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from bnt.errors import InconsistentEvidenceError
 from bnt.figures.picture import Picture
 from bnt.graph.networks import load_graph, random_tree, shipped
 from bnt.widgets.explorer import Explorer, Scale, dial
+from tests.browser import latency
 
 ASIA = load_graph("asia")
 PARENTS = shipped("asia").parents
@@ -136,3 +138,15 @@ def test_any_error_of_a_learner_is_a_sentence_with_what_was_printed() -> None:
     assert "<img" in explorer.shown()
     assert explorer.shown().endswith("<pre>q is 0.8\n</pre>")
     assert explorer._repr_mimebundle_()["text/plain"] == explorer.picture().alt
+
+
+def test_a_record_of_speeds_keeps_what_was_not_measured_again(tmp_path: Path) -> None:
+    quick, slow = [10.0] * 19 + [20.0], [10.0] * 18 + [200.0] * 2
+    first = [latency.Speed("05 photo", "JupyterLab", quick, 3.0), latency.Speed("06 routing", "JupyterLab", slow)]
+    record = tmp_path / "record.md"
+    latency.note(first, record)
+    assert "| 05 photo | JupyterLab | 20 | 10 | 20 | yes | 3 |" in record.read_text()
+    assert "JupyterLab: 1 of 2 widgets within both bars" in record.read_text()
+    latency.note([latency.Speed("06 routing", "JupyterLab", quick)], record)
+    assert "JupyterLab: 2 of 2 widgets within both bars" in record.read_text()
+    assert record.read_text().count("06 routing") == 1
