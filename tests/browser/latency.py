@@ -147,8 +147,8 @@ def record(rows: list[str]) -> str:
 From a move of a control to the new picture, decoded and painted, in Chromium: `python -m tests.browser.latency`.
 The bars are a median of {MEDIAN} ms and a 95th percentile of {LATE} ms, for moves to frames that come with the output;
 what the kernel draws on demand has rows of its own, in which 3000 stands for three seconds or longer. *Load* is how
-many processes wanted one of the {os.cpu_count()} cores at that time (mean of a minute); where it is larger than that, the
-milliseconds are upper bounds.
+many processes wanted one of the {os.cpu_count()} cores at that time (mean of a minute); where it is larger than
+that, the milliseconds are upper bounds.
 
 {"; ".join(counts)}.
 
