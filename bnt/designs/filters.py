@@ -75,7 +75,7 @@ def _candidate(
         if found is None:
             return refused(size, float(errors[-1]), f"still off by {errors[-1]:.1e} after {depth} layers")
         layers, error = found, float(errors[found])
-        why = f"off by at most {tolerance:g} from layer {layers} on, measured for these observations"
+        why = f"off by at most {tolerance:g} from layer {layers} to layer {depth}, measured for these observations"
         model = FILTERS[construction](hmm, numbers, layers)  # with fewer layers the stream may be narrower
         size = size_of(model.weights, len(model.tokens), model.layout.width)
     if broken := budget.broken_by(size):

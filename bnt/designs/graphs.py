@@ -118,7 +118,8 @@ class _Question:
             if found is None:
                 return refused(sized(most), float(errors[-1]), f"still off by {errors[-1]:.1e} after {most + 1} layers")
             rounds, error = found, float(errors[found])
-            why = f"off by at most {tolerance:g} from layer {rounds + 1} on, measured for this evidence"
+            layers = f"from layer {rounds + 1} to layer {most + 1}"
+            why = f"off by at most {tolerance:g} {layers}, measured for this evidence"
         size = sized(rounds)
         if broken := budget.broken_by(size):
             return refused(size, error, broken)

@@ -15,6 +15,7 @@ from bnt.training.losses import squared_error
 from bnt.training.parameters import TransformerConfig, initialise
 from bnt.training.recipes import Recipe, shipped_weights, weights_file
 from bnt.training.train import train, train_lbfgs
+from bnt.wind_tunnels.belief_shape import PROCESSES
 from bnt.wind_tunnels.measures import TASKS
 
 SMALL = Recipe(
@@ -76,6 +77,8 @@ def test_every_stored_file_of_weights_is_named_by_the_rule():
     named = {weights_file("learned", name) for name in RECIPES}
     named |= {weights_file("learned machine", name) for name in MACHINES}
     named |= {weights_file("wind tunnel", name) for name in TASKS}
+    named |= {weights_file("belief", name) for name in PROCESSES}
+    named.add("real_model.npz")  # attention patterns of a trained encoder, no weights
     assert named == {path.name for path in FOLDER.glob("*.npz")}
     assert weights_file("learned", "oriented, L-BFGS") == "learned_oriented_l_bfgs.npz"
     assert shipped_weights("learned", "oriented").flat.dtype == np.float32
