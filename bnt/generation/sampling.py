@@ -3,8 +3,8 @@
     q(x) = prod_i c_i(x_i | x_<i),   c_i proportional to p(x_i | x_<i, evidence)^(1/T)
 
 "exact": with exact conditionals; at T = 1 the samples are those of p. "bp": with the beliefs of belief propagation. On
-a forest these are the same; on a single cycle fixing the first variable cuts it, so that only the first conditional
-errs. "look-ahead": exact conditionals of p^(1/T) itself, local^(1/T) times the sum over all futures,
+a forest these are the same; where the graph is one cycle, fixing the first variable cuts it, and only the first
+conditional errs. "look-ahead": exact conditionals of p^(1/T) itself, local^(1/T) times the sum over all futures,
 
     R_i(x_<=i) = sum_{x_>i} prod_{j>i} p(x_j | x_<j)^(1/T),
 

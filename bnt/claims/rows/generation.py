@@ -183,8 +183,8 @@ def divergence(q: Array, p: Array) -> float:
     "sampling one variable after the other with the beliefs of belief propagation samples the joint distribution",
     source=OURS,
     verdict="exact under conditions",
-    conditions="on forests, in any order; on a single cycle only the first variable errs, KL(q || p) = KL(b_1 || p_1), "
-    "since fixing it cuts the cycle; with more loops those drawn before the rest is a forest",
+    conditions="on forests, in any order; where the graph is one cycle only the first variable errs, KL(q || p) = "
+    "KL(b_1 || p_1), since fixing it cuts the cycle; else those drawn before the rest is a forest",
     how=How("theorem", "the chain rule; given a variable, what it separates is independent"),
     lesson=WORLDS,
     tolerance=1e-12,
