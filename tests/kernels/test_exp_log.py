@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from bnt.kernels.exp_log import exp_of, fast_exp, fast_log, log_of
+from bnt.kernels.jit import COMPILED
 
-MOST_ULP = 1.0  # measured: exp 0.89, log 0.83
+MOST_ULP = 1.0 if COMPILED else 2.0  # measured: exp 0.89, log 0.83; without fused multiply-add exp 1.13
 
 
 def ulps(kernel, libm, x):
@@ -49,11 +50,13 @@ def test_special_values_are_those_of_libm(kernel, scalar, libm, points):
     np.testing.assert_array_equal(np.isnan(got), np.isnan(expected))
     np.testing.assert_array_equal(np.isinf(got) * np.sign(got), np.isinf(expected) * np.sign(expected))
     np.testing.assert_array_equal(got == 0, expected == 0)
-    np.testing.assert_array_equal([scalar.py_func(value) for value in x], got)  # the Python code says the same
+    np.testing.assert_array_equal(
+        [getattr(scalar, "py_func", scalar)(value) for value in x], got
+    )  # the Python code says the same
 
 
 @pytest.mark.parametrize(("scalar", "libm"), [(fast_exp, np.exp), (fast_log, np.log)])
 def test_python_twin_within_two_ulp_without_fused_multiply_add(scalar, libm):
     x = np.random.default_rng(1).uniform(0.01, 40, 2000)
-    got, expected = np.array([scalar.py_func(value) for value in x]), libm(x)
+    got, expected = np.array([getattr(scalar, "py_func", scalar)(value) for value in x]), libm(x)
     assert np.max(np.abs(got - expected) / np.spacing(np.abs(expected))) <= 2  # measured 1

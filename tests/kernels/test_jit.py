@@ -114,8 +114,9 @@ def test_without_a_compiler_everything_runs_interpreted(first: str, environment:
 
 def test_the_tests_of_the_kernels_pass_interpreted() -> None:
     """A handful of them, so that all can: messages by hand, orders of factors, sources, zeros, float32."""
-    some = "clique_by_hand or waves or scattered or python_sources or zeros_stay or refuses_a_call or too_narrow"
-    command = [sys.executable, "-m", "pytest", "-n", "0", "-q", "-k", some, "tests/kernels/test_equations.py"]
+    some = "clique_by_hand or waves or scattered or python_sources or zeros_stay or refuses_a_call or too_narrow or special_values"
+    command = [sys.executable, "-m", "pytest", "-n", "0", "-q", "-k", some]
+    command += ["tests/kernels/test_equations.py", "tests/kernels/test_exp_log.py"]
     environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
     done = subprocess.run(command, cwd=PACKAGE.parent, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
