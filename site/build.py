@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -127,7 +129,14 @@ def main() -> int:
         return code
     sweep(cache / "source", out)
     shutil.rmtree(out / ".doctrees", ignore_errors=True)
-    found = {"cold": asked.cold, "seconds": clock.seconds, "total": round(time.monotonic() - begin, 1), **weigh(out)}
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end"
+    found = {
+        "cold": asked.cold,
+        "machine": machine,
+        "seconds": clock.seconds,
+        "total": round(time.monotonic() - begin, 1),
+        **weigh(out),
+    }
     for path in {out / MARK, asked.record or out / MARK}:
         path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     print(f"{out}: {found['pages']} pages, {found['widgets']} widgets, {found['megabytes']} MB, {found['total']} s")
