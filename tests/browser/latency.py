@@ -41,14 +41,15 @@ TIMED = """async ([root, moves]) => {
         };
         return { now, go, last: range ? Number(control.max) : radios.length - 1 };
     }).filter((way) => way.last > 0);
-    for (let i = 0, up = 1; i < moves; i++) {
+    for (let i = 0, up = 1; i < moves && root.isConnected; i++) { // at rest the notebook's output takes its place
         const way = ways[Math.floor(i / 5) % ways.length], old = image.src;
         if (way.now() + up > way.last || way.now() + up < 0) up = -up;
         const there = new Set(frames.keys()), shown = root.getAttribute("data-shown"), begin = performance.now();
         way.go(way.now() + up);
         while (image.src === old && performance.now() - begin < 3000) await paint();
         if (image.src === old) { // the same picture of another state, or no frame: with a kernel, not within 3 seconds
-            const asked = root.getAttribute("data-shown") === shown && window.bntHub.lines[root.dataset.bnt];
+            const still = root.isConnected && root.getAttribute("data-shown") === shown;
+            const asked = still && window.bntHub.lines[root.dataset.bnt];
             if (asked) times.push([3000, false]);
             up = -up;
             continue;
