@@ -28,8 +28,8 @@ def test_chosen_cells_exist_and_no_answer_stands_on_the_slide_of_its_question(we
             assert cell.outputs
 
 
-def test_a_page_shows_boxes_pictures_and_late_answers(tmp_path: Path) -> None:
-    page = SLIDES["write"](2, tmp_path).read_text(encoding="utf-8")
+def test_a_page_shows_boxes_pictures_and_late_answers() -> None:
+    page = SLIDES["page"](2)
     assert page.count('class="fragment"') >= 8
     assert "04 · Loops and damping" in page
     assert "mountGuess" in page

@@ -76,7 +76,9 @@ def growing_tree(graph: FactorGraph, step: int, follow: str | None = None) -> Pi
     _draw_tree(right, growth, shown, whole, follow)
     gone = f"step {step} of {steps}: {growth.order[step - 1]} is eliminated" if step else "the graph, before step 1"
     left.set_title(gone, loc="left", fontsize=11, color=INK)
-    right.set_title("the junction tree" if whole else "cliques so far", loc="left", fontsize=11, color=INK)
+    of = f", those of {follow} in blue" if follow is not None else ""
+    title = f"the junction tree{of}" if whole else f"cliques so far{of}"
+    right.set_title(title, loc="left", fontsize=11, color=INK)
     rows = [
         (
             ", ".join(growth.cliques[c]),

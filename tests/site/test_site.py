@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlparse
 import pytest
 
 from tests.every import EVERY
+from tests.site.conftest import part_of_site
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -134,6 +135,7 @@ def test_arrow_keys_move_every_widget(built: Path, address: str, chromium: Brows
         if 'data-bnt-mount="mountExplorer"' not in (built / name).read_text(encoding="utf-8"):
             continue
         with opened(chromium, address, name, 1280, "light") as page:
+            page.evaluate("() => { for (const fold of document.querySelectorAll('details')) fold.open = true; }")
             for widget in page.locator(".bnt-explorer").all():
                 widget.evaluate(UNPACKED)
                 if not widget.get_attribute("data-packed"):
@@ -185,6 +187,13 @@ def test_slides_turn_by_keyboard_answers_come_last_and_nothing_comes_from_outsid
                     break
             assert page.locator("section.present .fragment.visible").first.is_visible()
             assert page.locator("mjx-container").count() > 5
+
+
+def test_slides_out_of_a_checkout_need_nothing_from_outside(tmp_path: Path) -> None:
+    page = part_of_site("slides").write(1, tmp_path).read_text(encoding="utf-8")
+    for name in re.findall(r'(?:src|href)="((?:reveal|mathjax)/[^"]+)"', page):
+        assert (tmp_path / name).stat().st_size > 1000, name
+    assert not re.findall(r'<(?:script|link|img)[^>]*(?:src|href)="https?:', page)
 
 
 def test_a_word_of_the_glossary_says_what_it_means(address: str, chromium: Browser) -> None:
