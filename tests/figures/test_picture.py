@@ -68,7 +68,7 @@ def test_a_themed_picture_is_an_svg_with_real_text_and_two_themes() -> None:
 
 def test_exponents_along_a_logarithmic_axis_are_legible() -> None:
     errors = figures.layers_against_rounds({"x": [0.5, 0.6]}, {"x": [0.5, 0.6]})
-    sizes = [float(size) for size in re.findall(r"font-size: ([\d.]+)px", errors.svg())]
+    sizes = [float(size) for size in re.findall(r"font(?:-size)?: ([\d.]+)px", errors.svg())]
     assert min(sizes) * SCREEN_DPI / 72 >= LEGIBLE
 
 
