@@ -183,18 +183,18 @@ def test_a_thousand_variables_run_thirty_layers_in_seconds():
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("construction", ["pairwise", "general"])
 def test_cost_per_layer_is_linear_in_tokens(construction):
-    sides = (10, 20, 40, 80, 140, *([200] if EVERY else []))
+    sides = (10, 20, 40, 80, 140, *([200] if construction == "pairwise" or EVERY else []))
     tokens, seconds = [], []
     for side in sides:
         model = compile_graph(grid(side, side), rounds=5, construction=construction, memory_limit=8 * 2**30)
 
         def run(layers, model=model):
-            start = time.perf_counter()
+            start = time.process_time()  # other work on the machine does not count
             some = Weights(model.weights.layers[:layers])
             forward(model.tokens, some, keep="last", attention="gather")
-            return time.perf_counter() - start
+            return time.process_time() - start
 
-        short, long = (min(run(layers) for _ in range(2)) for layers in (1, 6))
+        short, long = (min(run(layers) for _ in range(3)) for layers in (1, 6))
         tokens.append(len(model.tokens))
         seconds.append((long - short) / 5)
     exponent = np.polyfit(np.log(tokens[1:]), np.log(seconds[1:]), 1)[0]
