@@ -159,7 +159,7 @@ WRONG: dict[str, Callable[[Notebook, str, Source], None]] = {
     "left blank": rewritten(""),
     "wrong functions": wrong_functions,
     "a syntax error": after_text("\nprint 'done'"),
-    "a module that is not allowed": before_text("import pandas as pd\n"),
+    "a module that is not allowed": before_text("import sklearn\n"),
     "another magic": before_text("%load_ext autoreload\n"),
     "a plot": before_text("import matplotlib.pyplot as plt\nplt.plot([1, 2])\n"),
     "a progress bar": before_text("from tqdm import tqdm\nfor _ in tqdm([]):\n    pass\n"),
