@@ -13,6 +13,7 @@ from bnt.designs.specification import NoDesignError
 from bnt.figures import attention, readings
 from bnt.figures.picture import Picture, number
 from bnt.graph.factor_graph import FactorGraph
+from bnt.reading.diagnostics import effective_tokens
 from bnt.transformer.blocks import softmax
 from bnt.widgets.explorer import Explorer, buttons, dial, slider
 
@@ -36,9 +37,7 @@ def head_picture(pattern: ArrayLike, tokens: Sequence[str], kind: str, layer: in
     """One head, with its name and its effective tokens in the title."""
     p = np.asarray(pattern, dtype=float)
     p = p / p.sum(axis=1, keepdims=True)  # stored in few digits
-    with np.errstate(divide="ignore", invalid="ignore"):
-        entropy = -np.where(p > 0, p * np.log(p), 0.0).sum(axis=1)
-    spread = number(float(np.exp(entropy).mean()), 1)
+    spread = number(float(effective_tokens(p).mean()), 1)
     return readings.head_squares(p, tokens, title=f"layer {layer}, head {head}: {kind}; {spread} effective tokens")
 
 
