@@ -15,6 +15,7 @@ import bnt
 from bnt.cli import main, read_evidence
 from bnt.graph import uai
 from bnt.graph.networks import load_graph
+from tests.patience import PATIENCE
 
 REPO = Path(__file__).resolve().parent.parent
 BNT = [sys.executable, "-c", "import sys; from bnt.cli import main; sys.exit(main())"]
@@ -346,7 +347,9 @@ def test_a_folder_to_write_to_that_is_a_file(tmp_path, capsys):
 
 
 def process(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*BNT, *arguments], capture_output=True, text=True, timeout=120, check=False, **options)
+    return subprocess.run(
+        [*BNT, *arguments], capture_output=True, text=True, timeout=120 * PATIENCE, check=False, **options
+    )
 
 
 @pytest.mark.parametrize("case", ["CPT does not sum to one", "truncated", "garbage", "directory", "unknown option"])
@@ -377,7 +380,7 @@ def test_names_outside_the_terminals_alphabet(tmp_path):
 def test_a_reader_that_leaves_early_is_no_error():
     done = subprocess.run(
         f"'{sys.executable}' -c '{BNT[2]}' posterior asia --json | true; echo ${{PIPESTATUS[0]}}",
-        shell=True, executable="/bin/bash", capture_output=True, text=True, timeout=120, check=False,
+        shell=True, executable="/bin/bash", capture_output=True, text=True, timeout=120 * PATIENCE, check=False,
     )  # fmt: skip
     assert done.stdout.strip() in ("0", "141")  # written before the pipe closed, or after
     assert done.stderr == ""
@@ -392,7 +395,7 @@ def test_interruption_is_one_line():
     assert child.stdout.readline() == "ready\n"
     time.sleep(0.2)
     child.send_signal(signal.SIGINT)
-    _, error = child.communicate(timeout=30)
+    _, error = child.communicate(timeout=30 * PATIENCE)
     assert (child.returncode, error) == (130, "bnt: interrupted\n")
 
 

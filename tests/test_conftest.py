@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
+
 CONFTEST = (Path(__file__).resolve().parent.parent / "conftest.py").read_text()
 SKIPS = """import pytest
 def test_in_itself(): pytest.skip("{0}")
@@ -25,7 +27,7 @@ def test_only_a_missing_system_tool_excuses_a_skip(tmp_path: Path, reason: str, 
     command = [sys.executable, "-m", "pytest", "-q", "-p", "xdist.plugin", f"-n{workers}", "--rootdir=."]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
     clean["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # seconds of start-up for nothing
-    done = subprocess.run(command, cwd=tmp_path, env=clean, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, cwd=tmp_path, env=clean, capture_output=True, text=True, timeout=100 * PATIENCE)
     assert "1 passed, 3 skipped" in done.stdout, done.stdout + done.stderr
     unnamed = "" if reason == "needs chromium" else done.stdout.partition("the run fails")[2]
     for where in ("test_in_itself", "test_by_mark", "test_all.py"):

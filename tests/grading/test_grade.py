@@ -27,6 +27,7 @@ from bnt.grading.source import BLANK_TEXT, read_source
 from bnt.grading.submissions import read_notebook
 from bnt.grading.versions import exercise, solution
 from tests.exercise_examples import REPO, cell_of, documented_source, write_documented
+from tests.patience import PATIENCE
 
 GOOD = """def normalise(p):
     p = np.asarray(p, dtype=float)
@@ -330,7 +331,7 @@ def test_killed_grader_leaves_nothing_and_resumes(tmp_path: Path) -> None:
 
 
 def wait_for(holds, seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
+    until = time.monotonic() + seconds * PATIENCE
     while not holds():
         assert time.monotonic() < until, "it did not happen"
         time.sleep(0.05)

@@ -26,6 +26,7 @@ from bnt.inference.triangulation import COSTS, UNIT, clique_members, eliminate, 
 from bnt.kernels.jit import COMPILED
 from bnt.transformer.forward import forward
 from tests import random_graphs
+from tests.patience import PATIENCE
 
 
 def graph_of(seed):
@@ -222,21 +223,21 @@ from bnt.graph.networks import grid
 small, large = grid(4, 4), grid(17, 17)
 before = [bnt.exact_marginals(small) for _ in range(2)][1]
 threading.Timer(2.0, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
-start = time.monotonic()
+start = time.process_time()
 try:
     while True:
         bnt.exact_marginals(large, memory_limit=2**34)
 except KeyboardInterrupt:
-    print("stopped after", time.monotonic() - start)
+    print("stopped after", time.process_time() - start)
 print(bnt.exact_marginals(small).beliefs.distance(before.beliefs))
 """
 
 
 def test_a_long_run_stops_at_the_stop_button_and_leaves_everything_usable():
-    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=300 * PATIENCE)
     assert done.returncode == 0, done.stderr
     stopped, distance = done.stdout.splitlines()
-    assert float(stopped.split()[-1]) < 6  # one call of the kernels is half a second on a machine that is not shared
+    assert float(stopped.split()[-1]) < 6  # CPU seconds, of which one call of the kernels is half a one
     assert float(distance) <= 1e-15  # numpy before, kernels after: other rounding
 
 

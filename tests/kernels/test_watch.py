@@ -15,6 +15,7 @@ import pytest
 
 import bnt
 from tests.every import some
+from tests.patience import PATIENCE
 
 REPO = Path(__file__).resolve().parents[2]
 CODE = """
@@ -100,7 +101,7 @@ def interrupted(what: str, start: str, after: float) -> None:
         time.sleep(after)
         before = cpu_seconds(process.pid)
         process.send_signal(signal.SIGINT)
-        killer = threading.Timer(300, process.kill)
+        killer = threading.Timer(300 * PATIENCE, process.kill)
         killer.start()
         # not communicate(): it does not see what readline() has read ahead
         heard, rest, told = process.stdout.readline().split(), process.stdout.read(), process.stderr.read()

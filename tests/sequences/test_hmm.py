@@ -393,12 +393,12 @@ bnt.smooth_states(hmm, seen[:10])
 bnt.viterbi(hmm, seen[:10])
 for method in (bnt.filter_states, bnt.smooth_states, bnt.viterbi):
     threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
-    begin = time.perf_counter()
+    begin = time.process_time()
     try:
         for _ in range(1000):
             method(hmm, seen)
     except KeyboardInterrupt:
-        assert time.perf_counter() - begin < 20
+        assert time.process_time() - begin < 20
         assert abs(bnt.filter_states(hmm, seen[:3]) - 1 / 8).max() < 1e-15
         print("heard")
 """

