@@ -256,7 +256,7 @@ def test_several_sequences_at_once_are_answered_like_each_alone() -> None:
     several = [with_gaps(hmm.sample(length, length)[1], length) for length in (7, 1, 30, 2)]
     for method in (filter_states, smooth_states, lambda h, o: predict_states(h, o, 4)):
         for one, alone in zip(method(hmm, several), [method(hmm, seen) for seen in several], strict=True):
-            np.testing.assert_allclose(one, alone, rtol=0, atol=5e-16)  # a processor may add several rows in another order
+            np.testing.assert_allclose(one, alone, rtol=0, atol=5e-16)  # sums in another order
     assert log_likelihood(hmm, several).tolist() == [log_likelihood(hmm, seen) for seen in several]
     assert viterbi(hmm, several) == [viterbi(hmm, seen) for seen in several]
     table = np.array([hmm.numbers(hmm.sample(9, k)[1]) for k in range(3)])
