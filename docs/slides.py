@@ -76,7 +76,7 @@ WEEKS: dict[int, dict[str, str]] = {  # lesson: ids of its cells, in order
     7: {
         "16": "friends-why friends mean-why mean-guess mean-reveal mean-after trees-why column-guess column-reveal "
         "column-after trw-guess trw-reveal trw-after bounds-why bethe-guess bounds-reveal bounds-after winner-why "
-        "winner-guess winner winner-after cavity-why cavity-predict cavity-guess cavity-trees cavity-after",
+        "winner-guess winner winner-after cavity-why cavity-guess cavity-trees cavity-after cavity",
         "17": "gate-why summer-guess summer-reveal gate-proof odds-predict odds-guess odds-reveal odds-after experts "
         "experts-after rotary-why repeat-guess repeat-reveal planes-why planes planes-after graphs-predict "
         "backwards-guess backwards-reveal graphs-after image-why tokens-guess tokens-reveal image-try image "

@@ -4,10 +4,16 @@ nbval compares nothing in a cell that never ran, so an unexecuted lesson would p
 """
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from types import CodeType, FunctionType
+from typing import Any
 
 import nbformat
 import pytest
+
+from bnt import widgets
+from bnt.stored import FOLDER
 
 REPO = Path(__file__).resolve().parent.parent
 MOST_LINES = 15  # longer code belongs in the library
@@ -65,13 +71,23 @@ def spoilers(cells: list[nbformat.NotebookNode]) -> list[str]:
     """What tells the answer to somebody who has not yet unfolded it.
 
     The prose below a folded output begins with a folded answer or with a heading; and as far as the next heading, open
-    prose has no number that only the folded output had shown.
+    prose has no number that only the folded output had shown. So does the prose below a widget that was given with a
+    question. No widget above a guess shows the stored experiment that the guess is about.
     """
     found: list[str] = []
     told: set[str] = set()  # numbers that stood open so far
     asked, kept = "", set[str]()  # the cell whose output is folded, and what only it has shown
+    last = ""  # paragraph of prose
+    shown_by: dict[str, str] = {}  # stored experiment: the widget above that shows it
     for cell in cells:
         if cell.cell_type == "code":
+            read = set(re.findall(r'load_experiment\("(\w+)"\)', cell.source))
+            if "widgets.guess(" in cell.source:
+                found += [f"{cell.id}: {shown_by[record]}, above it, shows {record}" for record in read & set(shown_by)]
+            elif "nbval-ignore-output" in cell.metadata.get("tags", ()) and "widgets." in cell.source:
+                asked = cell.id if "?" in last else asked
+                for name in re.findall(r"widgets\.(\w+)", cell.source):
+                    shown_by |= dict.fromkeys(records_of(getattr(widgets, name)), cell.id)
             told |= numbers(cell.source)
             if cell.metadata.get("jupyter", {}).get("outputs_hidden"):
                 asked, kept = cell.id, numbers(printed(cell))
@@ -85,6 +101,22 @@ def spoilers(cells: list[nbformat.NotebookNode]) -> list[str]:
         found += [f"{cell.id}: {number} is an answer of {asked or 'above'}" for number in numbers(first) & kept - told]
         told |= numbers(shown)
         asked, kept = "", set() if others else kept
+        last = re.split(r"\n\n(?!\d\. )", shown.strip())[-1]
+    return found
+
+
+def records_of(function: Callable[..., Any]) -> set[str]:
+    """Stored experiments that a function, or one of bnt's that it names, reads."""
+    queue: list[tuple[CodeType, dict[str, Any]]] = [(function.__code__, function.__globals__)]
+    found, seen = set[str](), set[CodeType]()
+    while queue:
+        code, names = queue.pop()
+        seen.add(code)
+        if "load_experiment" in code.co_names:
+            found |= {c for c in code.co_consts if isinstance(c, str) and (FOLDER / f"{c}.json").exists()}
+        inside = [(c, names) for c in code.co_consts if isinstance(c, CodeType)]
+        named = [f for f in map(names.get, code.co_names) if isinstance(f, FunctionType) and "bnt." in f.__module__]
+        queue += [(c, n) for c, n in [*inside, *((f.__code__, f.__globals__) for f in named)] if c not in seen]
     return found
 
 
@@ -112,6 +144,18 @@ def test_spoilers_by_hand() -> None:
     assert found(fold + "It converges to .996.") == ["p0: .996 is an answer of reveal"]
     assert found(fold, "It converges to 0.996.") == ["p1: .996 is an answer of above"]
     assert spoilers([reveal, code("2", id="open", outputs=shown), prose(fold + ".996", id="p")]) == []
+
+    tagged = {"tags": ["nbval-ignore-output"]}
+    widget = code("widgets.cavity_explorer()", id="try", metadata=tagged)
+    try_it = prose("Which side?\n\nMove it:\n\n1. Left.\n2. What now?", id="why")
+    assert spoilers([try_it, widget, prose("It falls.", id="p")]) == [
+        "p: fold what answers try, or begin with a heading"
+    ]
+    assert spoilers([try_it, widget, prose(fold, id="p")]) == []
+    assert spoilers([prose("Why?\n\nMove it.", id="why"), widget, prose("It falls.", id="p")]) == []
+    guess = code('widgets.guess("16-cavity", "?", load_experiment("learned_cavity"))', id="guess")
+    assert spoilers([widget, guess]) == ["guess: try, above it, shows learned_cavity"]
+    assert spoilers([guess, widget]) == []
 
 
 @pytest.mark.parametrize("path", notebooks("exercises"), ids=name)
