@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 COURSE = Path(__file__).resolve().parent.parent / "course"
 LONGEST = 60  # minutes that a lesson may take
@@ -19,6 +20,8 @@ SECONDS = {  # that each takes
     "displayed formulas": 60,
     "code cells": 20,  # to run it, and to look at what it prints
     "lines of code": 5,
+    "words quoted": 60 / 180,  # from the ledger, whose rows are sentences
+    "pictures": 20,  # what are the axes, which line is which?
     "predictions": 60,  # to think, and to write it down
     "widgets": 120,
     "questions": 30,  # of the progress check, before they are unfolded
@@ -28,9 +31,9 @@ SECONDS = {  # that each takes
 def count_lesson(path: Path) -> Counter[str]:
     """How many of each kind in ``SECONDS`` the reader meets up to the end of the summary."""
     counts: Counter[str] = Counter()
-    for source, widgets in read_cells(path):
-        if widgets is not None:
-            counts += count_code(source, widgets)
+    for source, code in read_cells(path):
+        if code is not None:
+            counts += code
             continue
         counted, *optional = re.split(
             r"^## (?:If you have time|Further reading)", source, maxsplit=1, flags=re.MULTILINE
@@ -45,9 +48,10 @@ def count_section(path: Path, heading: str) -> Counter[str]:
     """The same for one section of a lesson, for a reader who runs the code and does not read it."""
     counts: Counter[str] = Counter()
     inside = False
-    for source, widgets in read_cells(path):
-        if widgets is not None:
-            counts += count_code("", widgets) if inside else Counter()
+    for source, code in read_cells(path):
+        if code is not None:
+            counts += code if inside else Counter()
+            counts["lines of code"] = 0
             continue
         for part in re.split(r"^(?=##+ )", source, flags=re.MULTILINE):
             if found := re.match(r"##+ (?:\d · )?(.*)", part):
@@ -56,23 +60,32 @@ def count_section(path: Path, heading: str) -> Counter[str]:
     return counts
 
 
-def read_cells(path: Path) -> Iterator[tuple[str, int | None]]:
-    """(source, number of widgets) of each cell, None instead of a number for prose; not the boxes for guesses."""
+def read_cells(path: Path) -> Iterator[tuple[str, Counter[str] | None]]:
+    """(source, what a code cell asks for) of each cell, None for prose; not the boxes for guesses."""
     for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
         source = "".join(cell["source"])
         if "widgets.guess(" in source:
             continue  # its minute is that of the prediction; its source is folded
-        widget = (
-            "nbval-ignore-output" in cell["metadata"].get("tags", ())
-            and "widgets." in source
-            and "guess_record" not in source
-        )
-        yield source, int(widget) if cell["cell_type"] == "code" else None
+        yield source, count_code(cell, source) if cell["cell_type"] == "code" else None
 
 
-def count_code(source: str, widgets: int) -> Counter[str]:
-    lines = sum(bool(line.strip()) for line in source.splitlines())
-    return Counter({"code cells": 1, "lines of code": lines, "widgets": widgets})
+def count_code(cell: dict[str, Any], source: str) -> Counter[str]:
+    """What a cell of code asks for, with what it prints."""
+    widget = (
+        "nbval-ignore-output" in cell["metadata"].get("tags", ())
+        and "widgets." in source
+        and "guess_record" not in source
+    )
+    shown = [("".join(o.get("text", ())), "".join(o.get("data", {}).get("text/html", ()))) for o in cell["outputs"]]
+    return Counter(
+        {
+            "code cells": 1,
+            "lines of code": sum(bool(line.strip()) for line in source.splitlines()),
+            "words quoted": sum(count_words(text) for text, _ in shown) if "claims.quote(" in source else 0,
+            "pictures": 0 if widget else sum("<!-- picture -->" in html for _, html in shown),
+            "widgets": int(widget),
+        }
+    )
 
 
 def count_text(text: str) -> Counter[str]:
