@@ -2,7 +2,7 @@
 
 Both cover every float64: subnormal numbers, zeros, infinities and NaN come out as from libm. Largest errors measured
 against 80-bit libm (tests/kernels/test_exp_log.py holds both to 1 ulp): exp 0.89 ulp, log 0.83 ulp, on processors with
-a fused multiply-add; without one, at most twice that.
+a fused multiply-add; without one exp 1.13 ulp, held to 1.25.
 """
 
 from __future__ import annotations
