@@ -92,6 +92,16 @@ def number(value: float) -> float | str:
     return value if math.isfinite(value) else str(value)
 
 
+def number_or_none(value: float | None) -> float | str | None:
+    """The same where there may be none."""
+    return None if value is None else number(value)
+
+
+def limit_to_json(memory_limit: Any) -> int | None:
+    """A number of bytes of any type of number; None: no limit."""
+    return int(memory_limit) if memory_limit < math.inf else None
+
+
 def _numbers(log_table: np.ndarray) -> list[float | None]:
     return [None if log == -np.inf else log for log in log_table.ravel().tolist()]
 

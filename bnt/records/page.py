@@ -25,16 +25,17 @@ div.wide { overflow-x: auto }
 WORTH = {
     "exact": "exact, up to rounding, for the model as it is written",
     "prior": "exact, and no evidence reaches what was asked: this is what the model says without any",
-    "approximate": "approximate: belief propagation settled, but the graph has loops, so it may be off",
+    "approximate": "approximate: {} settled, but the graph has loops, so it may be off",
     "not converged": "not converged: these numbers are no answer",
 }
+MEAN_FIELD = "approximate: mean field settled on beliefs that take every variable as independent, so it may be off"
 
 
 def as_page(content: dict[str, Any], as_json: str) -> str:
     """The page of a record's content, with its JSON inside for whoever computes it again."""
     answer, question, model = content["answer"], content["question"], content["model"]
     body = [f'<h1>Record of an answer</h1><p><span class="chip">{_text(answer["status"])}</span> ']
-    body += [f"{_text(WORTH[answer['status']])}.</p>", *_question(question), *_answer(answer)]
+    body += [f"{_text(_worth(answer))}.</p>", *_question(question), *_answer(answer, question["mode"])]
     for reason in content["reasons"]:
         body += _reasons(reason, model)
     versions = ", ".join(f"{name} {version}" for name, version in content["versions"].items())
@@ -68,16 +69,26 @@ def _question(question: dict[str, Any]) -> list[str]:
     return [*parts, _table("What was known", ("evidence", "is"), rows)]
 
 
-def _answer(answer: dict[str, Any]) -> list[str]:
+def _worth(answer: dict[str, Any]) -> str:
+    """The status in words."""
+    status, method = answer["status"], answer["method"]
+    if status == "approximate" and "mean-field" in method:
+        return MEAN_FIELD
+    trees = "trw" in method or "tree-reweighted" in method
+    return WORTH[status].format("tree-reweighted message passing" if trees else "belief propagation")
+
+
+def _answer(answer: dict[str, Any], mode: str) -> list[str]:
     rows = [(name, state, probability(p)) for name, states in answer["beliefs"].items() for state, p in states.items()]
-    parts = ["<h2>The answer</h2>", _table(f"Method: {answer['method']}", ("variable", "state", "probability"), rows)]
+    header = ("variable", "state", "probability" if mode == "sum" else "max-marginal, of sum 1")
+    parts = ["<h2>The answer</h2>", _table(f"Method: {answer['method']}", header, rows)]
     if answer.get("map"):
         best = ", ".join(f"{name}={state}" for name, state in answer["map"].items())
         parts.append(f"<p>A most probable assignment: {_text(best)}.</p>")
     if answer.get("support") == "unchecked":
         parts.append("<p>It could not be ruled out that this evidence is impossible.</p>")
     if answer.get("rounds") is not None:
-        parts.append(f'<p class="quiet">Rounds of belief propagation: {answer["rounds"]}.</p>')
+        parts.append(f'<p class="quiet">Rounds of message passing: {_text(answer["rounds"])}.</p>')
     return parts
 
 

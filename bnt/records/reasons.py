@@ -77,7 +77,10 @@ def _weights(answer: Posterior, name: str, state: str, shown: dict[str, Any]) ->
         statuses.add(found.status)
         return log_odds(float(found.beliefs.vector(name)[place]))
 
-    weights, change = weigh(pieces, odds), (odds(()), odds(tuple(pieces)))
+    try:
+        weights, change = weigh(pieces, odds), (odds(()), odds(tuple(pieces)))
+    except TooLargeError as error:  # less evidence leaves larger tables
+        return {"left_out": f"with less evidence exact inference is too large: {error}"}
     return _weighed(weights, change, weakest(statuses))
 
 

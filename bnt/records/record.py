@@ -61,7 +61,7 @@ class Record:
         need(target.suffix in (".json", ".html"), f"a record is written to a .json or .html file, not to {str(path)!r}")
         text = self.to_json() if target.suffix == ".json" else self.to_html()
         try:
-            with open(target, "x", encoding="utf-8") as file:
+            with open(target, "x", encoding="utf-8", errors="xmlcharrefreplace") as file:  # the JSON is ASCII
                 file.write(text)
         except FileExistsError:
             raise BntError(f"{target} is there already, and a record is never written over; give a new name") from None
@@ -123,7 +123,7 @@ def record_of(answer: Posterior | Answer, about: Any = None) -> Record:
         "log_constant": evidence.log_constant,  # of soft evidence that left one state
         "method": answer.asked.method,
         "mode": answer.mode,
-        "memory_limit": answer.asked.memory_limit,
+        "memory_limit": models.limit_to_json(answer.asked.memory_limit),
         "about": subjects,
     }
     found = {
@@ -132,10 +132,10 @@ def record_of(answer: Posterior | Answer, about: Any = None) -> Record:
         "support": answer.support,
         "converged": answer.converged,
         "rounds": answer.rounds,
-        "log_z": answer.log_z,
+        "log_z": models.number_or_none(answer.log_z),
         "beliefs": {name: dict(answer.beliefs[name]) for name in answer.query},
         "map": answer.map_assignment,
-        "log_probability": answer.log_probability,
+        "log_probability": models.number_or_none(answer.log_probability),
     }
     why = [reasons_for(answer, name, state) for name, state in subjects.items()]
     return _made(models.graph_to_json(graph), question, found, why)
@@ -194,6 +194,8 @@ def _subjects(answer: Posterior, about: Any) -> dict[str, str]:
     found = {}
     for name, state in chosen.items():
         variable = graph.variable(name)
+        known = state is not None or variable.name in answer.beliefs
+        need(known, f"{name!r} was not asked about, so its most probable state is not known; name one, or ask about it")
         place = int(answer.beliefs.vector(name).argmax()) if state is None else variable.state_index(state)
         found[variable.name] = variable.states[place]
     return found

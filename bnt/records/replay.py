@@ -78,14 +78,15 @@ def _asked_again(content: Json) -> Record:
         construction = compiled[method]
         answer = transformer_posterior(graph, evidence, query, mode=question["mode"], construction=construction)
     else:
-        limit = question["memory_limit"]
+        limit = math.inf if question["memory_limit"] is None else question["memory_limit"]
         answer = posterior(graph, evidence, query, method, question["mode"], memory_limit=limit)
-    record = answer.record(about=question["about"] or None)
+    record = answer.record(about=question["about"] if question["mode"] == "sum" else None)
     now, kept = record.content["answer"], content["answer"]
     if now["log_z"] is None or kept["log_z"] is None:  # a first question looks only at what it depends on, a second not
         now["log_z"] = kept["log_z"]
-    else:
-        now["log_z"] += question["log_constant"]
+    for name in ("log_z", "log_probability"):  # soft evidence that left one state is a state in the record
+        if isinstance(kept[name], float) and isinstance(now[name], float):
+            now[name] += question["log_constant"]
     return record
 
 

@@ -16,6 +16,7 @@ from bnt.compiler.posterior import transformer_posterior
 from bnt.errors import BntError, FormatError
 from bnt.records import models, reasons
 from bnt.records.record import read_record, record_of
+from bnt.records.replay import replay
 from tests import naive, random_graphs
 
 
@@ -145,6 +146,46 @@ def test_what_is_too_large_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     assert answer.record().content["answer"]["status"] in answer.record().to_html()
 
 
+def test_weights_that_need_larger_tables_than_the_answer_say_so() -> None:
+    """Observed, all but two of these variables leave the tables; without any piece of evidence they are all there."""
+    pairs = random_graphs.pairwise(9, edges=[(i, j) for j in range(9) for i in range(j)])
+    seen = {f"x{i}": "s1" for i in range(1, 8)}
+    answer = bnt.posterior(pairs, seen, ["x0"], "exact", memory_limit=512)
+    (why,) = answer.record().content["reasons"]
+    assert "too large" in why["evidence"]["left_out"]
+    assert "The evidence is not weighed" in answer.record().to_html()
+    assert replay(answer.record()).holds
+
+
+def test_the_page_says_which_message_passing_and_which_numbers() -> None:
+    tree = random_graphs.pairwise(3, edges=[(0, 1), (1, 2)])
+    loop = random_graphs.pairwise(3, edges=[(0, 1), (1, 2), (2, 0)])
+    for graph, method, words in (
+        (tree, "mean-field", "mean field settled on beliefs that take every variable as independent"),
+        (loop, "trw", "tree-reweighted message passing settled, but the graph has loops"),
+        (loop, "bp", "belief propagation settled, but the graph has loops"),
+    ):
+        page = bnt.posterior(graph, None, ["x0"], method).record().to_html()
+        assert words in page
+        assert ("belief propagation" in page) == (method == "bp")
+    assert '<th scope="col">probability</th>' not in bnt.posterior(tree, None, ["x0"], mode="max").record().to_html()
+
+
+def test_a_changed_record_puts_no_markup_on_its_page() -> None:
+    record = bnt.posterior(random_graphs.pairwise(3), None, ["x0"], "bp").record()
+    record.content["answer"]["rounds"] = "<b>"
+    assert "<b>" not in record.to_html().partition('<script type="application/json"')[0]
+
+
+def test_names_that_no_file_can_hold_are_written_all_the_same(tmp_path: Path) -> None:
+    half = Variable("half \ud83d", ["no", "yes"])  # the first half of a pair of surrogates
+    record = bnt.posterior(FactorGraph([half], [Factor([half], [0.2, 0.8])])).record()
+    for name in ("kept.json", "kept.html"):
+        again = read_record(record.write(tmp_path / name))
+        assert again == record
+        assert replay(again).holds
+
+
 def test_an_answer_that_is_not_exact_has_certified_bounds() -> None:
     graph = random_graphs.pairwise(5, sigma=1.0, edges=[(0, 1), (1, 2), (2, 0)])
     record = bnt.posterior(graph, None, ["x0"], "bp").record()
@@ -180,6 +221,12 @@ def test_refused(tmp_path: Path) -> None:
         answer.record(about="lungs")
     with pytest.raises(BntError, match="leave out 'about'"):
         asia(mode="max").record(about="lung")
+    part = bnt.posterior(
+        bnt.load_graph("cancer"), {"Smoker": "True"}, ["Cancer"]
+    )  # a first question: Xray was left out
+    with pytest.raises(BntError, match="'Xray' was not asked about"):
+        part.record(about="Xray")
+    assert list(part.record(about={"Xray": "positive"}).content["question"]["about"]) == ["Xray"]
     for text, wrong in (("{}", "no record"), ("nothing", "neither JSON"), ("[1]", "no record")):
         (tmp_path / "bad.json").write_text(text)
         with pytest.raises(FormatError, match=wrong):

@@ -2,8 +2,11 @@
 
 import copy
 import json
+import math
+from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import bnt
@@ -43,6 +46,20 @@ def test_records_hold() -> None:
     found = replay(kept())
     assert found.holds
     assert found.notes == ()
+
+
+def test_questions_put_in_other_words_hold() -> None:
+    graph = bnt.load_graph("cancer")
+    one_left = {"Xray": {"positive": 0.3, "negative": 0.0}}  # its weight is in the probability of the assignment, too
+    for method in ("exact", "bp"):
+        answer = bnt.posterior(graph, one_left, method=method, mode="max")
+        assert (found := replay(answer.record())).holds, str(found)
+    for limit in (math.inf, np.int64(2**20), np.float32(2**20), Fraction(2**21, 2)):
+        record = bnt.posterior(graph, {"Xray": "positive"}, ["Cancer"], memory_limit=limit).record()
+        assert (found := replay(Record(json.loads(record.to_json())))).holds, str(found)
+    unexplained = bnt.posterior(graph, {"Xray": "positive"}, ["Cancer"]).record(about=[])
+    assert unexplained.content["reasons"] == []
+    assert (found := replay(unexplained)).holds, str(found)
 
 
 def test_records_of_other_message_passing_hold() -> None:
