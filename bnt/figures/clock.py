@@ -12,7 +12,7 @@ from bnt.compiler.model import CompiledModel
 from bnt.figures.compiled import name_cells
 from bnt.figures.drawing import Look, probabilities
 from bnt.figures.graphs import token_names
-from bnt.figures.picture import BLUE, GREY, INK, PALE, PAPER, RULE, VERMILION, Picture, number, short
+from bnt.figures.picture import BLUE, GREEN, GREY, INK, PALE, PAPER, PURPLE, RULE, VERMILION, Picture, number, short
 from bnt.figures.placement import place_graph
 from bnt.graph.beliefs import Beliefs
 from bnt.graph.factor_graph import FactorGraph
@@ -36,8 +36,9 @@ def one_clock(model: CompiledModel, trace: Trace, run: BPResult, exact: Beliefs,
 
     model: compiled from a graph of binary variables and factors over two of them (the pairwise construction); trace:
     its forward pass; run: belief propagation with its history. Rings show P(second state), lines the messages, wider
-    the further from uniform; blue favours the second state, orange the first. A layer reads the messages of the round
-    before, so the transformer's answer lags by one. The stream is that after the layer, where s is cleared again.
+    the further from uniform; blue favours the second state, orange the first. The answers have colours of their own.
+    A layer reads the messages of the round before, so the transformer's answer lags by one. The stream is that after
+    the layer, where s is cleared again.
     """
     graph, names = model.graph, list(model.graph.index)
     second = graph.variables[0].states[1]
@@ -115,8 +116,8 @@ def _draw_answers(axes: Axes, graph: FactorGraph, beliefs: Beliefs, read: Belief
     axes.hlines(rows, 0, 1, color=PALE, lw=5, zorder=0)
     series: list[tuple[str, Beliefs, Look]] = [
         ("exact", exact, {"marker": "|", "ms": 15, "mew": 3, "color": INK}),
-        ("belief propagation", beliefs, {"marker": "o", "ms": 7, "color": BLUE}),
-        ("transformer (one layer behind)", read, {"marker": "o", "ms": 11, "mfc": "none", "mew": 2, "mec": VERMILION}),
+        ("belief propagation", beliefs, {"marker": "o", "ms": 7, "color": GREEN}),
+        ("transformer (one layer behind)", read, {"marker": "o", "ms": 11, "mfc": "none", "mew": 2, "mec": PURPLE}),
     ]
     for label, found, look in series:
         axes.plot([found[name][second] for name in names], rows, ls="", label=label, **look)

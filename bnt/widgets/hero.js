@@ -105,8 +105,8 @@ function mountHero(root, spec) {
       const y = 16 + 25 * i;
       draw(answers, "text", { x: 50, y: y + 4, "text-anchor": "end", "font-weight": 600 }, name);
       const exact = draw(answers, "rect", { y: y - 10, width: 4, height: 20, fill: "var(--bnt-ink)" });
-      const bp = draw(answers, "circle", { cy: y, r: 5.5, fill: "var(--bnt-wet)" });
-      const layer = draw(answers, "circle", { cy: y, r: 8.5, fill: "none", stroke: "var(--bnt-dry)", "stroke-width": 2.5 });
+      const bp = draw(answers, "circle", { cy: y, r: 5.5, fill: "var(--bnt-bp)" });
+      const layer = draw(answers, "circle", { cy: y, r: 8.5, fill: "none", stroke: "var(--bnt-layer)", "stroke-width": 2.5 });
       return { x, exact, bp, layer, text: draw(answers, "text", { x: width - 2, y: y + 4, "text-anchor": "end" }) };
     });
   }

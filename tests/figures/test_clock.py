@@ -6,7 +6,7 @@ from matplotlib.patches import Wedge
 
 import bnt
 from bnt.figures.clock import one_clock
-from bnt.figures.picture import BLUE, Picture
+from bnt.figures.picture import BLUE, PAPER, Picture
 from bnt.graph.networks import random_tree
 from tests import naive
 from tests.figures.test_graphs import overlapping_texts
@@ -49,3 +49,14 @@ def test_rings_show_the_belief() -> None:
     ]
     wanted = [float(row[1]) for row in picture.rows]
     assert sorted(blue) == pytest.approx(sorted(wanted), abs=5e-4)
+
+
+def test_no_answer_has_the_colour_of_a_state() -> None:
+    tree, _, answers = still(random_tree(4, seed=1), 2).figure.axes
+    states = {to_rgba(patch.get_facecolor())[:3] for patch in tree.patches} - {to_rgba(PAPER)[:3]}
+    assert len(states) == 2
+    marks = [mark for mark in answers.lines if mark.get_label() in ("exact", "belief propagation")]
+    marks += [mark for mark in answers.lines if str(mark.get_label()).startswith("transformer")]
+    colours = {to_rgba(mark.get_markeredgecolor())[:3] for mark in marks}
+    assert len(colours) == 3
+    assert not colours & states

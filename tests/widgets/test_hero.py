@@ -1,6 +1,8 @@
 """The hero's numbers against the slow twins, in every scene; what it shows without scripts; what it refuses."""
 
+import itertools
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -106,3 +108,35 @@ def test_what_it_refuses(graph: bnt.FactorGraph, ask: list[str], said: str) -> N
 def test_an_unknown_name() -> None:
     with pytest.raises(UnknownVariableError):
         one_clock(chain(3), ["x7"])
+
+
+# What of (red, green, blue) reaches an eye without one of its kinds of cones: Machado, Oliveira and Fernandes (2009).
+CONES = {
+    "all": np.eye(3),
+    "no long": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "no medium": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "no short": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+TO_LMS = [[0.4122215, 0.5363325, 0.0514460], [0.2119035, 0.6806995, 0.1073970], [0.0883025, 0.2817188, 0.6299787]]
+TO_LAB = [[0.2104543, 0.7936178, -0.0040720], [1.9779985, -2.4285922, 0.4505937], [0.0259040, 0.7827718, -0.8086758]]
+
+
+def seen(colour: str, cones: str) -> np.ndarray:
+    """A colour such as #0072b2 in Oklab, where 0.02 is about the least difference that one sees side by side."""
+    c = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    linear = np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+    return np.array(TO_LAB) @ np.cbrt(np.array(TO_LMS) @ np.clip(np.array(CONES[cones]) @ linear, 0, 1))
+
+
+@pytest.mark.parametrize("cones", CONES)
+def test_discs_of_the_key_are_told_apart_by_every_eye_in_both_themes(cones: str) -> None:
+    """wet, dry and belief propagation are discs of the same size; the transformer is a ring, exact is a bar."""
+    style = (Path(bnt.__file__).parent / "widgets/hero.css").read_text()
+    uses = dict(re.findall(r"\.bnt-is-(\w+) \{ (?:background|border)[^}]*var\((--[\w-]+)\)", style))
+    assert len({uses[name] for name in ("second", "first", "bp", "layer")}) == 4
+    themes = [dict(re.findall(r"(--bnt-\w+): (#\w{6})", line)) for line in style.splitlines() if "--bnt-wet: #" in line]
+    assert len(themes) == 3, "light, dark because the page says so, dark because the system does"
+    assert themes[1] == themes[2]
+    for colours in themes:
+        discs = [seen(colours[uses[name]], cones) for name in ("second", "first", "bp")]
+        assert min(float(np.linalg.norm(a - b)) for a, b in itertools.combinations(discs, 2)) > 0.04
