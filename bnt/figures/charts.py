@@ -35,8 +35,12 @@ def curves(
     log: bool = False,
     marks: Mapping[str, float] | None = None,
     title: str = "",
+    says: str = "",
 ) -> Picture:
-    """One line per name over x, the name at its end; ``log``: both axes logarithmic; ``marks``: dashed heights."""
+    """One line per name over x, the name at its end; ``log``: both axes logarithmic; ``marks``: dashed heights.
+
+    says: what one sees, for the alt text.
+    """
     across = np.asarray(x, dtype=float)
     heights = {name: np.asarray(y, dtype=float) for name, y in lines.items()}
     figure, (axes,) = chart(6.6, 3.4)
@@ -61,7 +65,7 @@ def curves(
     axes.set_title(title, loc="left", fontsize=11)
     chosen = np.unique(np.linspace(0, len(across) - 1, min(TABLE_ROWS, len(across))).round().astype(int))
     rows = [[_plain(v) for v in (across[i], *(y[i] for y in heights.values()))] for i in chosen]
-    also = "".join(f"; dashed: {name}" for name in marks or ())
+    also = "".join(f"; dashed: {name}" for name in marks or ()) + (says and f"; {says}")
     return Picture(figure, f"{title or ylabel}: {', '.join(heights)} against {xlabel}{also}.", (xlabel, *heights), rows)
 
 

@@ -40,13 +40,15 @@ def factor_graph(
     evidence: Mapping[str, Any] | None = None,
     parents: Parents | None = None,
     title: str = "",
+    says: str = "",
 ) -> Picture:
     """Variables as rounded boxes, factors as black squares, messages as arrows beside the edges.
 
     ``to_variables`` and ``to_factors``: log messages by (factor index, variable name), whatever the direction.
     ``beliefs`` tint the boxes; variables in ``evidence`` have a double frame. With ``parents`` (a Bayesian network,
     factor i = table of the i-th variable of its scope's first place) the variables stand as in ``network_panel``.
-    Raises BntError for a graph of nothing, UnknownVariableError for evidence on other variables.
+    ``says``: what one sees, for the alt text. Raises BntError for a graph of nothing, UnknownVariableError for evidence
+    on other variables.
     """
     if not graph.variables:
         raise BntError("there is nothing to draw: the graph has no variables")
@@ -80,11 +82,9 @@ def factor_graph(
         scopes = [", ".join(variable.name for variable in factor.variables) for factor in graph.factors]
         rows = [(factor_name(graph, f), "factor over", scope) for f, scope in enumerate(scopes)]
     alt = f"{title or 'Factor graph'}: {len(graph.variables)} variables, {len(graph.factors)} factors"
-    alt += (
-        f", {len(to_variables or ()) + len(to_factors or ())} messages as arrows."
-        if to_variables or to_factors
-        else "."
-    )
+    if to_variables or to_factors:
+        alt += f", {len(to_variables or ()) + len(to_factors or ())} messages as arrows"
+    alt += f"; {says}." if says else "."
     return Picture(figure, alt, ("where", "what", "value"), rows)
 
 

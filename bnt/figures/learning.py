@@ -113,10 +113,12 @@ def heat_tables(
     digits: int = 3,
     marked: ArrayLike | None = None,
     title: str = "",
+    says: str = "",
 ) -> Picture:
     """Tables of numbers (rows, columns) side by side on one scale of colour, the number in every cell.
 
-    marked: (rows, columns) of booleans, cells with a heavy frame, such as "within reach".
+    marked: (rows, columns) of booleans, cells with a heavy frame, such as "within reach". says: what one sees, for the
+    alt text.
     """
     values = {name: np.asarray(table, float) for name, table in tables.items()}
     most = max(float(np.nanmax(np.abs(table))) for table in values.values())
@@ -140,7 +142,7 @@ def heat_tables(
         for name, table in values.items()
         for i, row in enumerate(rows)
     ]
-    alt = f"{title or 'Table'}: {', '.join(values)}, each by {ylabel} and {xlabel}."
+    alt = f"{title or 'Table'}: {', '.join(values)}, each by {ylabel} and {xlabel}{says and f'; {says}'}."
     return Picture(figure, alt, ("table", ylabel, *(f"{xlabel} {column}" for column in columns)), text)
 
 
@@ -350,13 +352,18 @@ ROOM = 0.16  # around the triangle: a straight line may say less than 0
 
 
 def belief_triangles(
-    exact: ArrayLike, read: Mapping[str, ArrayLike], *, states: Sequence[str] = ("0", "1", "2"), title: str = ""
+    exact: ArrayLike,
+    read: Mapping[str, ArrayLike],
+    *,
+    states: Sequence[str] = ("0", "1", "2"),
+    title: str = "",
+    says: str = "",
 ) -> Picture:
     """Beliefs about three states (points, 3) as points of a triangle: exact, and as read, one triangle for each name.
 
     A corner is certainty, the middle knows nothing. A point is coloured by its exact belief in every triangle, so that
     one sees where it has gone; what is further out than ROOM is not shown. The table: R^2, and how far from the exact
-    belief, in total variation.
+    belief, in total variation. says: what one sees, for the alt text.
     """
     truth = np.asarray(exact, dtype=float)
     panels = {"exact": truth, **{name: np.asarray(points, dtype=float) for name, points in read.items()}}
@@ -370,7 +377,7 @@ def belief_triangles(
         rows.append((name, number(1 - left), number(off.mean()), number(off.max())))
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     found = "".join(f", {row[0]} with R squared {row[1]}" for row in rows[1:])
-    alt = f"{title or 'Beliefs in a triangle'}: {len(truth)} exact beliefs{found}."
+    alt = f"{title or 'Beliefs in a triangle'}: {len(truth)} exact beliefs{found}{says and f'; {says}'}."
     return Picture(figure, alt, ("beliefs", "R squared", "mean distance (TV)", "largest"), rows)
 
 

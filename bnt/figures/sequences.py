@@ -264,10 +264,22 @@ def room_maps(
             _walk(axes, [at[cell] for cell in path])
         words += [(name, r + 1, *("wall" if np.isnan(p) else f"{p:.3f}" for p in line)) for r, line in enumerate(grid)]
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
-    said = "".join([f", goal {goal}" if goal else "", f", somebody is at {here}" if here else ""])
+    said = "; ".join(f"{name}: {_likely(names, belief, here, goal)}" for name, belief in beliefs.items())
+    said += f"; somebody is at {here}" if here else ""
     said += "".join(f"; {name}: a path to {path[-1]}" for name, path in (paths or {}).items() if path)
-    alt = f"{title or 'A room'}: {', '.join(beliefs)}, chances of every cell{said}."
+    alt = f"{title or 'A room'}: chances of every cell; {said}."
     return Picture(figure, alt, ("map", "row", *letters), words)
+
+
+def _likely(names: Sequence[str], belief: ArrayLike, *asked: str | None) -> str:
+    """The most likely cells, at most two, and the chance of each that is asked for."""
+    p = np.asarray(belief, dtype=float)
+    first: list[int] = np.flatnonzero(p >= p.max() - 1e-9).tolist()
+    also = [f", {name} {short(p[names.index(name)])}" for name in asked if name and names.index(name) not in first[:2]]
+    if len(first) > 2:
+        share = f"all {len(p)}" if len(first) == len(p) else f"{len(first)} of {len(p)}"
+        return f"{share} cells alike, {short(p.max())} each{''.join(also)}"
+    return f"most likely {' and '.join(names[i] for i in first)}, {short(p.max())}{''.join(also)}"
 
 
 def _floor(axes: Axes, grid: Array, write: bool = True) -> None:
@@ -331,7 +343,11 @@ def video_strip(
     grid[0, 0].set_ylabel("seen", fontsize=9)
     grid[1, 0].set_ylabel("believed", fontsize=9)
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
-    alt = f"{title or 'A noisy video'}: {count} frames of {n} x {n} pixels, and below each the belief about the place."
+    found, sure = sum(row[2] == row[3] for row in words), [row[4] for row in words]
+    alt = (
+        f"{title or 'A noisy video'}: {count} frames of {n} x {n} pixels, and below each the belief about the place; "
+        f"it is right about {found} of {count}, with probability {sure[0]} in the first and {sure[-1]} in the last."
+    )
     return Picture(figure, alt, ("frame", "pixels on", "ball (row, column)", "believed", "with probability"), words)
 
 
@@ -355,5 +371,9 @@ def samplers(laws: Mapping[str, ArrayLike], outcomes: Sequence[str], *, title: s
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(values), fontsize=8, frameon=False)
     axes.set_title(title, loc="left", fontsize=11, pad=26)
     words = [(o, *(f"{law[i]:.3f}" for law in values.values())) for i, o in enumerate(outcomes)]
-    alt = f"{title or 'Samplers'}: bars for {', '.join(outcomes)} by {', '.join(values)}."
+    table = np.array(list(values.values()))
+    most = int(np.ptp(table, axis=0).argmax())
+    apart = ", ".join(f"{name} {short(float(law[most]))}" for name, law in values.items())
+    said = f"furthest apart at {outcomes[most]}: {apart}" if np.ptp(table[:, most]) >= 0.005 else "all alike to .005"
+    alt = f"{title or 'Samplers'}: bars for {', '.join(outcomes)}; {said}."
     return Picture(figure, alt, ("outcome", *values), words)

@@ -19,7 +19,9 @@ def test_curves_has_its_numbers_as_a_table() -> None:
     assert len(picture.rows) == charts.TABLE_ROWS
     assert picture.rows[0] == ("1", "1", "0")
     assert picture.rows[-1] == ("20", "400", "0")
-    assert "dashed: ten" in picture.alt
+    assert picture.alt == "y: square, flat against n; dashed: ten."
+    told = charts.curves(x, {"square": x**2}, xlabel="n", ylabel="y", says="it grows to 400")
+    assert told.alt == "y: square against n; it grows to 400."
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,14 @@ def test_networks_have_no_overlapping_texts(name: str) -> None:
     assert overlapping_texts(figures.factor_graph(graph, parents=network.parents, beliefs=beliefs).figure) == []
 
 
+def test_what_one_sees_stands_in_the_alt_text() -> None:
+    said = figures.factor_graph(EDGE, title="one edge", says="two of them").alt
+    assert said.startswith("one edge: ")
+    assert said.endswith("factors; two of them.")
+    table = learning.heat_tables({"t": [[1.0]]}, rows="a", columns="b", ylabel="y", xlabel="x", says="one").alt
+    assert table == "Table: t, each by y and x; one."
+
+
 def test_panel_shows_every_state_and_frames_the_evidence() -> None:
     graph = load_graph("asia")
     beliefs = bnt.exact_marginals(graph, {"xray": "yes"}).beliefs

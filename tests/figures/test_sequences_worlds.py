@@ -18,7 +18,13 @@ def test_maps_say_every_cell_and_mark_walls_goal_and_path() -> None:
         ("later", "1", "0.000", "0.000"),
         ("later", "2", "1.000", "wall"),
     )
-    assert picture.alt == ("t: now, later, chances of every cell, goal a2, somebody is at b1; now: a path to b1.")
+    assert picture.alt == (
+        "t: chances of every cell; now: most likely a1, .50, b1 .25, a2 .25; later: most likely a2, 1, b1 0; "
+        "somebody is at b1; now: a path to b1."
+    )
+    alike = worlds.room_maps(ROOM, {"now": [1 / 3, 1 / 3, 1 / 3]}).alt
+    assert alike == "A room: chances of every cell; now: all 3 cells alike, .33 each."
+    assert "now: most likely a1 and a2, .50." in worlds.room_maps(ROOM, {"now": [0.5, 0, 0.5]}).alt
     now, later = picture.figure.axes
     assert [text.get_text() for text in now.texts] == ["50", "25", "25"]
     assert [text.get_text() for text in later.texts] == ["100"]
@@ -38,7 +44,12 @@ def test_the_strip_shows_frames_beliefs_and_the_truth() -> None:
     for t, row in enumerate(picture.rows):
         r, c = ball.states[states[t]][:2]
         assert row == (str(t + 1), str(frames[t].sum()), f"{r + 1}, {c + 1}", "3, 2", "1")
-    assert picture.alt == "A noisy video: 2 frames of 3 x 3 pixels, and below each the belief about the place."
+    right = sum(row[2] == "3, 2" for row in picture.rows)
+    assert right < 2
+    assert picture.alt == (
+        "A noisy video: 2 frames of 3 x 3 pixels, and below each the belief about the place; it is right about "
+        f"{right} of 2, with probability 1 in the first and 1 in the last."
+    )
 
 
 def test_bars_of_samplers() -> None:
@@ -47,4 +58,8 @@ def test_bars_of_samplers() -> None:
     assert picture.rows == (("no", "0.250", "1.000"), ("yes", "0.750", "0.000"))
     heights = [patch.get_height() for patch in picture.figure.axes[0].patches]
     assert heights == [0.25, 0.75, 1.0, 0.0]
-    assert picture.alt == "two: bars for no, yes by a, b."
+    assert picture.alt == "two: bars for no, yes; furthest apart at no: a .25, b 1."
+    three = worlds.samplers({"a": [0.2, 0.5, 0.3], "b": [0.2, 0.2, 0.6]}, ("0", "1", "2")).alt
+    assert three.endswith("furthest apart at 1: a .50, b .20.")  # of two places as far apart the first
+    alike = worlds.samplers({"a": [0.25, 0.75], "b": [0.254, 0.746]}, ("no", "yes")).alt
+    assert alike == "Samplers: bars for no, yes; all alike to .005."

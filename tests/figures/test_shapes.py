@@ -16,6 +16,8 @@ def test_triangles_say_how_far_a_reading_is_off() -> None:
     assert picture.rows[1] == ("read", "0.970", "0.050", "0.200")  # 1 - .06 / 2
     assert picture.rows[2] == ("mean", "0.000", "0.500", "0.667")
     assert picture.alt == "four: 4 exact beliefs, read with R squared 0.970, mean with R squared 0.000."
+    told = shapes.belief_triangles(exact, {}, says="one in each corner").alt
+    assert told == "Beliefs in a triangle: 4 exact beliefs; one in each corner."
     left, middle, right = picture.figure.axes
     np.testing.assert_allclose(
         left.collections[0].get_offsets(), [[0, 0], [1, 0], [0.5, 0.75**0.5], [0.5, 0.75**0.5 / 3]], atol=1e-4
