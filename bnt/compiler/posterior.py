@@ -7,12 +7,16 @@ from contextlib import suppress
 from functools import partial
 from typing import get_args
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from bnt.compiler.compile import Construction, compile_graph
 from bnt.compiler.model import reference
 from bnt.errors import TooLargeError, UnsupportedModelError
 from bnt.graph.beliefs import Beliefs
 from bnt.graph.evidence import EvidenceLike, parse_evidence
-from bnt.graph.factor_graph import FactorGraph
+from bnt.graph.factor_graph import Array, FactorGraph
+from bnt.graph.networks import noisy_image
 from bnt.graph.pgmpy_bridge import as_graph
 from bnt.inference.exact import exact_marginals
 from bnt.inference.posterior import Asked, Mode, Posterior, by_propagation, exact_status
@@ -79,6 +83,17 @@ def transformer_posterior(
         bp.support,
         question,
     )
+
+
+def image_beliefs(seen: ArrayLike, coupling: float, noise: float, rounds: int) -> Array:
+    """P(ink) of every pixel after each round, (rounds + 1, height, width), from the stream of the rotary construction.
+
+    The graph and what it raises: ``networks.noisy_image``.
+    """
+    model = compile_graph(noisy_image(seen, coupling, noise), construction="rotary", rounds=rounds)
+    trace = forward(model.tokens, model.weights, keep="layers")
+    layers = range(1, rounds + 2)  # layer r + 1 reads what round r has sent
+    return np.array([model.beliefs(trace, layer).flat[1::2].reshape(np.shape(seen)) for layer in layers])
 
 
 def _called(construction: str) -> str:

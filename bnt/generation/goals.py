@@ -9,6 +9,7 @@ not for transition tables alone: of A_ij^(1/T) it samples p^(1/T) / Z, where div
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,6 +90,12 @@ def conditioned_chain(
             f"{_fewest(hmm, start, weights)}"
         )
     return ConditionedChain(first / total, transitions, float(np.log(total)) + scale, hmm.states)
+
+
+def without_goal(initial: Array, transition: Array, steps: int, states: Sequence[str]) -> ConditionedChain:
+    """A chain with this start (S,) and one table (S, S) for every step, conditioned on nothing: ln p(goal) = 0."""
+    tables = np.repeat(np.asarray(transition)[None], whole_number("steps", steps, 1), axis=0)
+    return ConditionedChain(np.asarray(initial), tables, 0.0, tuple(states))
 
 
 def h_transform(matrix: ArrayLike, weights: ArrayLike, steps: int | None = None) -> tuple[Array, Array]:

@@ -20,7 +20,8 @@ from bnt.errors import ModelError
 from bnt.generation.sampling import generator
 from bnt.graph.factor_graph import Array
 from bnt.graph.flat import Ints
-from bnt.sequences.hmm import HMM
+from bnt.sequences.filtering import of_frames
+from bnt.sequences.hmm import HMM, filter_states
 
 PLAN = ("......", ".##...", ".#....", "...##.", ".#....", "......")  # "." is floor
 SIDES = {"north": (-1, 0), "east": (0, 1), "south": (1, 0), "west": (0, -1)}
@@ -59,6 +60,25 @@ class Room:
         steps = self.hmm.transition * np.exp(-strength * far)
         found: Array = steps / steps.sum(axis=1, keepdims=True)
         return found
+
+    def walk(self, steps: int, seed: Any = 0) -> Walk:
+        """Somebody walks in it, and a filter follows the readings. Raises as ``HMM.sample``."""
+        cells, seen = self.hmm.sample(steps, seed=seed)
+        return Walk(self, cells, seen, filter_states(self.hmm, seen))
+
+
+class Walk(NamedTuple):
+    """A walk in a room: where it was, what the sensor said, and the filtered beliefs (T, S)."""
+
+    room: Room
+    cells: list[str]
+    seen: list[str]
+    beliefs: Array
+
+    def belief(self, readings: int, ahead: int = 0) -> Array:
+        """Where the walker is after so many readings, 0 to T, and as many steps later, (S,)."""
+        now = self.beliefs[readings - 1] if readings else self.room.hmm.initial
+        return now @ np.linalg.matrix_power(self.room.hmm.transition, ahead)
 
 
 def make_room(plan: Sequence[str] = PLAN, noise: float = 0.1) -> Room:
@@ -114,6 +134,12 @@ class Ball:
             x.append(int(rng.choice(len(self.states), p=self.transition[x[-1]])))
         clean = self.places[x].reshape(-1, self.size, self.size) > 0
         return np.array(x), clean ^ (rng.random(clean.shape) < noise)
+
+    def follow(self, frames: ArrayLike, noise: float) -> Array:
+        """The filtered beliefs after each frame, (T, S). Raises as ``log_likelihood``."""
+        hmm = HMM(self.initial, self.transition, np.ones((len(self.states), 1)))
+        known = of_frames(hmm, self.log_likelihood(frames, noise))
+        return filter_states(known, list(known.symbols[:-1]))
 
     def log_likelihood(self, frames: ArrayLike, noise: float) -> Array:
         """log p(frame | state), (T, S). Raises ModelError: frames of another shape, noise not between 0 and 1."""

@@ -13,8 +13,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from bnt.checks import in_order, is_real, whole_number
+from bnt.checks import in_order, is_real, need, whole_number
 from bnt.errors import BntError, ModelError, valid_names
 from bnt.graph.bayesian_network import BayesianNetwork
 from bnt.graph.bif import read_bif
@@ -125,6 +126,24 @@ def grid(rows: int = 3, columns: int = 3, **options: Any) -> FactorGraph:
     across = [(r * columns + c, r * columns + c + 1) for r in range(rows) for c in range(columns - 1)]
     down = [(r * columns + c, (r + 1) * columns + c) for r in range(rows - 1) for c in range(columns)]
     return ising([f"x{r}_{c}" for r in range(rows) for c in range(columns)], across + down, **options)
+
+
+def noisy_image(seen: ArrayLike, coupling: float, noise: float) -> FactorGraph:
+    """Pixels that are "1" (ink) or "0", each seen right with probability 1 - noise, neighbours alike: exp(+-coupling).
+
+    seen (height, width) of 0 and 1. Raises BntError for another shape or noise outside (0, 1).
+    """
+    pixels = np.asarray(seen)
+    need(pixels.ndim == 2 and pixels.size > 0, f"a picture has rows and columns, not the shape {pixels.shape}")
+    need(0 < noise < 1, f"noise must be between 0 and 1, not {noise!r}")
+    width = pixels.shape[1]
+    names = [Variable(f"p{i // width}_{i % width}", ("0", "1")) for i in range(pixels.size)]
+    right = np.log([noise, 1 - noise])
+    alike = coupling * np.array([[1.0, -1.0], [-1.0, 1.0]])
+    factors = [Factor((v,), log_table=right if p else right[::-1]) for v, p in zip(names, pixels.flat, strict=True)]
+    factors += [Factor((names[i], names[i + 1]), log_table=alike) for i in range(pixels.size) if (i + 1) % width]
+    factors += [Factor((names[i], names[i + width]), log_table=alike) for i in range(pixels.size - width)]
+    return FactorGraph(names, factors)
 
 
 def random_tree(size: int = 8, *, seed: int = 0, **options: Any) -> FactorGraph:

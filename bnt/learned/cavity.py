@@ -12,7 +12,8 @@ count (``FoundCavity.numbers``). Trained by L-BFGS on the mean KL of exact margi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations, product
+from functools import cache
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,10 +21,9 @@ import numpy as np
 from bnt.checks import need
 from bnt.graph.factor_graph import Array
 from bnt.odds import sigmoid
+from bnt.reading.contest import GRID, NINE
 
 ROUNDS = 12
-GRID = [(3 * r + c, 3 * r + c + 1) for r in range(3) for c in range(2)] + [(i, i + 3) for i in range(6)]
-NINE = list(combinations(range(9), 2))
 FAMILIES: dict[str, tuple[list[tuple[int, int]] | None, str, float]] = {  # edges (None: a random tree), signs, J up to
     "trees": (None, "normal", 1.0),
     "grid glass": (GRID, "glass", 1.2),
@@ -32,6 +32,7 @@ FAMILIES: dict[str, tuple[list[tuple[int, int]] | None, str, float]] = {  # edge
     "K9 ferromagnet": (NINE, "ferromagnet", 0.4),
     "K9 antiferromagnet": (NINE, "antiferromagnet", 1.0),
 }
+UNSEEN = 40  # models of each family to judge on
 BELIEF_PROPAGATION = np.array([1.0, 1.0, 1.0, 1.0, -50.0])  # the last is the logit of the damping
 STARTS = ((2.0, 0.5, 0.0, 1.0, 0.0), (0.5, 0.8, 0.3, 1.5, -1.0))  # neither is belief propagation
 NO_CAVITY = (True, True, False, True, True)  # b stays 0
@@ -87,6 +88,12 @@ def draw(family: str, count: int, seed: int, n: int = 9) -> Spins:
         for (i, j), J in zip(pairs, strength, strict=True):
             couplings[m, i, j] = couplings[m, j, i] = J
     return Spins(fields, couplings, exact_means(fields, couplings))
+
+
+@cache
+def unseen(family: str) -> Spins:
+    """UNSEEN models of a family on which nothing was trained; drawn once."""
+    return draw(family, UNSEEN, 2000)
 
 
 def exact_means(fields: Array, couplings: Array) -> Array:

@@ -27,7 +27,11 @@ from numpy.typing import ArrayLike
 from bnt.checks import of_kind, real_array
 from bnt.errors import BntError
 from bnt.graph.factor_graph import Array
-from bnt.transformer.blocks import Gate, MixtureFFN, feed_forward, gate_weights
+from bnt.transformer.blocks import FFN, Gate, MixtureFFN, feed_forward, gate_weights
+
+SEASONS = ("winter", "spring", "summer", "autumn")
+MEANS = np.array([2.0, 9.0, 19.0, 11.0])  # degrees, where the seasons are as far apart as they are
+COATS = np.array([3.0, 2.0, 0.0, 1.0])  # what each expert says: layers of clothes
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,3 +120,13 @@ def diameter(outputs: Sequence[Array] | Array) -> Array:
         for other in outputs[:i]:
             widest = np.maximum(widest, np.sqrt(((one - other) ** 2).sum(axis=1)))
     return widest
+
+
+def seasons(keep: int, apart: float = 1.0, spread: float = 4.0) -> MixtureFFN:
+    """An example: four experts on one number, degrees. Each says its COATS; the gate is the posterior of the season,
+    all four alike beforehand, with their means ``apart`` times as far from the middle and this standard deviation."""
+    centre = MEANS.mean()
+    gate = gate_of_mixture((centre + apart * (MEANS - centre))[:, None], [[spread**2]], np.full(4, 0.25))
+    nothing = np.zeros((1, 1))
+    experts = tuple(FFN(nothing, np.zeros(1), nothing, np.array([coat])) for coat in COATS)
+    return MixtureFFN(gate, experts, keep)

@@ -55,7 +55,6 @@ _HOME = {
         "experts_picture",
         "image_explorer",
         "image_picture",
-        "image_model",
     ),
     "knowledge": (
         "explanation_explorer",

@@ -10,9 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 from numpy.typing import ArrayLike
 
-from bnt.checks import need
-from bnt.claims.rows.variational import GRID, NINE, ising
-from bnt.compiler.compile import compile_graph
+from bnt.compiler.posterior import image_beliefs
 from bnt.figures.picture import (
     BLUE,
     GREEN,
@@ -27,24 +25,15 @@ from bnt.figures.picture import (
     chart,
     number,
 )
-from bnt.graph.factor_graph import Array, Factor, FactorGraph, Variable
-from bnt.inference.belief_propagation import run_bp
-from bnt.inference.exact import exact_marginals
-from bnt.inference.spectral_bound import spectral_bound
-from bnt.inference.variational import run_mean_field, run_trw
+from bnt.graph.factor_graph import Array
 from bnt.learned import cavity
-from bnt.reading.mixtures import gate_of_mixture, truncation
+from bnt.reading.contest import ALGORITHMS, COUPLINGS, EDGES, SIGNS, contest, threshold
+from bnt.reading.mixtures import SEASONS, seasons, truncation
 from bnt.stored import load_experiment
-from bnt.transformer.blocks import FFN, MixtureFFN, gate_weights
-from bnt.transformer.forward import forward
+from bnt.transformer.blocks import gate_weights
 from bnt.widgets.explorer import Explorer, buttons, dial, slider
 
-EDGES = {"3 x 3 grid": GRID, "complete graph K9": NINE}
-SIGNS = ("all attract", "all repel", "random signs")
 FIELDS = ("0.05", "0.2", "0.8")
-COUPLINGS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.55, 0.7, 0.85, 1.0, 1.25, 1.5)
-DRAWS = 6  # models at each coupling
-NAMES = ("belief propagation", "mean field", "tree-reweighted")
 COLOURS = (BLUE, PURPLE, VERMILION)
 
 
@@ -59,38 +48,12 @@ def winner_explorer() -> Explorer:
     return Explorer(winner_picture, controls)
 
 
-def threshold(graph: str) -> float:
-    """The J at which the spectral bound of equal couplings |J| is 1."""
-    edges = EDGES[graph]
-    per_coupling = spectral_bound(ising(edges, np.full(len(edges), 0.1), np.zeros(9)))
-    assert per_coupling is not None
-    return float(np.arctanh(np.tanh(0.1) / per_coupling))
-
-
-@cache
-def errors(graph: str, signs: str, field: str) -> tuple[np.ndarray, np.ndarray]:
-    """Mean over DRAWS of the largest error of a marginal, (couplings, 3), and the share on which run_bp settles."""
-    edges, rng = EDGES[graph], np.random.default_rng(0)
-    error, settles = np.zeros((len(COUPLINGS), 3)), np.zeros(len(COUPLINGS))
-    for c, J in enumerate(COUPLINGS):
-        for _ in range(DRAWS):
-            sign = {"all attract": 1.0, "all repel": -1.0}.get(signs, rng.choice([-1.0, 1.0], len(edges)))
-            model = ising(edges, J * sign * np.ones(len(edges)), rng.uniform(-float(field), float(field), 9))
-            truth = exact_marginals(model).beliefs
-            plain = run_bp(model, schedule="flooding")
-            bp = plain if plain.converged else run_bp(model, schedule="flooding", damping=0.5, tolerance=1e-8)
-            settles[c] += bp.converged / DRAWS
-            runs = (bp, run_mean_field(model), run_trw(model))
-            error[c] += [run.beliefs.distance(truth) / DRAWS for run in runs]
-    return error, settles
-
-
 def winner_picture(graph: str, signs: str, field: str) -> Picture:
     """Error against J, one line per algorithm; dashed: the threshold; hollow: belief propagation does not settle."""
-    error, settles = errors(graph, signs, field)
+    error, settles = contest(graph, signs, float(field))
     at, J = threshold(graph), np.array(COUPLINGS)
     figure, (axes,) = chart(6.8, 3.5)
-    for k, (name, colour) in enumerate(zip(NAMES, COLOURS, strict=True)):
+    for k, (name, colour) in enumerate(zip(ALGORITHMS, COLOURS, strict=True)):
         axes.plot(J, error[:, k], color=colour, lw=1.9, marker=MARKERS[k], ms=5, label=name, clip_on=False)
     loose = settles < 0.999
     axes.plot(J[loose], error[loose, 0], ls="", marker=MARKERS[0], ms=5, mfc="white", mec=BLUE, clip_on=False, zorder=4)
@@ -100,21 +63,20 @@ def winner_picture(graph: str, signs: str, field: str) -> Picture:
     axes.legend(fontsize=9, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
     title = f"{graph}, {signs}, fields up to {field}"
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
-    best = [NAMES[int(k)] for k in error.argmin(axis=1)]
+    best = [ALGORITHMS[int(k)] for k in error.argmin(axis=1)]
     rows = [
         (f"{j:g}", *(f"{value:.3f}" for value in line), f"{share:.0%}", name)
         for j, line, share, name in zip(COUPLINGS, error, settles, best, strict=True)
     ]
-    wins = {name: [f"{j:g}" for j, b in zip(COUPLINGS, best, strict=True) if b == name] for name in NAMES}
+    wins = {name: [f"{j:g}" for j, b in zip(COUPLINGS, best, strict=True) if b == name] for name in ALGORITHMS}
     said = "; ".join(f"{name} at {', '.join(js)}" for name, js in wins.items() if js)
     alt = f"{title}: the threshold is at J = {at:.3f}; the smallest error has {said}."
-    return Picture(figure, alt, ("J", *NAMES, "BP settles", "smallest error"), rows)
+    return Picture(figure, alt, ("J", *ALGORITHMS, "BP settles", "smallest error"), rows)
 
 
 # --- the cavity by hand -----------------------------------------------------------------------------------------------
 
 SMALLEST = 1e-5  # nats, the left edge
-MODELS = 40  # of each family
 
 
 def cavity_explorer() -> Explorer:
@@ -127,19 +89,13 @@ def cavity_explorer() -> Explorer:
     return Explorer(cavity_picture, controls)
 
 
-@cache
-def judged(family: str) -> cavity.Spins:
-    """Models to judge on."""
-    return cavity.draw(family, MODELS, 2000)
-
-
 def cavity_picture(gain: float, heard: float, out: float) -> Picture:
     """KL on each family of (gain, heard, out), damped by one half, between belief propagation's and descent's own."""
     record, parameters = load_experiment("learned_cavity"), np.array([gain, heard, out, 1.0, 0.0])
     damped = np.array([*cavity.BELIEF_PROPAGATION[:4], 0.0])
     rows, figure_rows = [], []
     for family in cavity.FAMILIES:
-        spins = judged(family)
+        spins = cavity.unseen(family)
         learned = np.array(record[family][0]["parameters"])
         values = [cavity.kl(one, spins) for one in (parameters, damped, learned)]
         figure_rows.append(np.maximum(values, SMALLEST))
@@ -164,20 +120,7 @@ def cavity_picture(gain: float, heard: float, out: float) -> Picture:
 
 # --- experts ----------------------------------------------------------------------------------------------------------
 
-SEASONS = ("winter", "spring", "summer", "autumn")
-MEANS = np.array([2.0, 9.0, 19.0, 11.0])  # degrees, where the seasons are as far apart as they are
-PRIOR = np.array([0.25, 0.25, 0.25, 0.25])
-COATS = np.array([3.0, 2.0, 0.0, 1.0])  # what each expert says: layers of clothes
 DEGREES = np.linspace(-5, 27, 129)
-
-
-def seasons(keep: int, apart: float = 1.0, spread: float = 4.0) -> MixtureFFN:
-    """Four experts on one number, degrees: each has its layers of clothes, the gate is the posterior of the season."""
-    centre = MEANS.mean()
-    gate = gate_of_mixture((centre + apart * (MEANS - centre))[:, None], [[spread**2]], PRIOR)
-    nothing = np.zeros((1, 1))
-    experts = tuple(FFN(nothing, np.zeros(1), nothing, np.array([coat])) for coat in COATS)
-    return MixtureFFN(gate, experts, keep)
 
 
 def experts_explorer() -> Explorer:
@@ -231,32 +174,6 @@ ROUNDS = 12
 AGREEMENTS = ("0", "0.2", "0.4", "0.8", "1.6")
 
 
-def image_model(seen: ArrayLike, coupling: float, noise: float) -> FactorGraph:
-    """Pixels that are "1" (ink) or "0", each seen right with probability 1 - noise, neighbours alike: exp(+-coupling).
-
-    seen (height, width) of 0 and 1. Raises BntError for another shape or noise outside (0, 1).
-    """
-    pixels = np.asarray(seen)
-    need(pixels.ndim == 2 and pixels.size > 0, f"a picture has rows and columns, not the shape {pixels.shape}")
-    need(0 < noise < 1, f"noise must be between 0 and 1, not {noise!r}")
-    width = pixels.shape[1]
-    names = [Variable(f"p{i // width}_{i % width}", ("0", "1")) for i in range(pixels.size)]
-    right = np.log([noise, 1 - noise])
-    alike = coupling * np.array([[1.0, -1.0], [-1.0, 1.0]])
-    factors = [Factor((v,), log_table=right if p else right[::-1]) for v, p in zip(names, pixels.flat, strict=True)]
-    factors += [Factor((names[i], names[i + 1]), log_table=alike) for i in range(pixels.size) if (i + 1) % width]
-    factors += [Factor((names[i], names[i + width]), log_table=alike) for i in range(pixels.size - width)]
-    return FactorGraph(names, factors)
-
-
-def image_beliefs(seen: ArrayLike, coupling: float, noise: float, rounds: int = ROUNDS) -> Array:
-    """P(ink) of every pixel after each round, (rounds + 1, height, width), from the stream of the transformer."""
-    model = compile_graph(image_model(seen, coupling, noise), construction="rotary", rounds=rounds)
-    trace = forward(model.tokens, model.weights, keep="layers")
-    layers = range(1, rounds + 2)  # layer r + 1 reads what round r has sent
-    return np.array([model.beliefs(trace, layer).flat[1::2].reshape(np.shape(seen)) for layer in layers])
-
-
 def image_explorer(truth: ArrayLike, seen: ArrayLike, noise: float) -> Explorer:
     """Rounds, and how strongly neighbours agree."""
     draw = Restored(np.asarray(truth), np.asarray(seen), noise)
@@ -303,7 +220,7 @@ def image_picture(truth: ArrayLike, seen: ArrayLike, noise: float, rounds: int, 
 @cache
 def beliefs_of(seen: bytes, shape: tuple[int, int], coupling: float, noise: float) -> Array:
     """``image_beliefs``, remembered."""
-    return image_beliefs(np.frombuffer(seen, dtype=np.int8).reshape(shape), coupling, noise)
+    return image_beliefs(np.frombuffer(seen, dtype=np.int8).reshape(shape), coupling, noise, ROUNDS)
 
 
 def draw_pixels(axes: Axes, image: Array, missed: Array) -> None:

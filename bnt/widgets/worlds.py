@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +10,11 @@ from numpy.typing import NDArray
 from bnt.display import counted
 from bnt.figures import sequences as pictures
 from bnt.figures.picture import Picture
-from bnt.generation.goals import conditioned_chain
+from bnt.generation.goals import conditioned_chain, without_goal
 from bnt.generation.temperature import temperature_law
-from bnt.generation.worlds import Ball, Room, make_ball, make_room
+from bnt.generation.worlds import Ball, Walk, make_ball, make_room
 from bnt.graph.factor_graph import Array
 from bnt.graph.flat import Ints
-from bnt.sequences.filtering import of_frames
-from bnt.sequences.hmm import HMM, filter_states
 from bnt.widgets.explorer import Explorer, buttons, dial, slider
 
 STEPS, GOAL, AHEAD, SEED = 24, "f1", 12, 3
@@ -30,21 +27,10 @@ TABLES = {
 }
 
 
-class Walk(NamedTuple):
-    """A walk in the room: where it was, what the sensor said, and the filtered beliefs (T, S)."""
-
-    room: Room
-    cells: list[str]
-    seen: list[str]
-    beliefs: Array
-
-
 @cache
 def walk() -> Walk:
     """The walk of lesson 18."""
-    room = make_room()
-    cells, seen = room.hmm.sample(STEPS, seed=SEED)
-    return Walk(room, cells, seen, filter_states(room.hmm, seen))
+    return make_room().walk(STEPS, seed=SEED)
 
 
 # --- a room -----------------------------------------------------------------------------------------------------------
@@ -60,11 +46,9 @@ def room_explorer() -> Explorer:
 def room_picture(time: int, ahead: str) -> Picture:
     """The belief after this many readings, and as many steps later; a ring where the walker really is (now)."""
     now = walk()
-    belief = now.beliefs[time - 1] if time else now.room.hmm.initial
-    later = belief @ np.linalg.matrix_power(now.room.hmm.transition, int(ahead))
     said = f"felt: walls on {now.seen[time - 1]}" if time else "nothing felt yet"
     name = "the same" if ahead == "0" else f"{ahead} steps later"
-    maps = {f"after {counted(time, 'reading')}": belief, name: later}
+    maps = {f"after {counted(time, 'reading')}": now.belief(time), name: now.belief(time, int(ahead))}
     here = now.cells[time - 1] if time else None
     return pictures.room_maps(now.room, maps, here=here, title=said.replace("walls on none", "no wall"))
 
@@ -80,24 +64,16 @@ def goal_explorer() -> Explorer:
 def goal_picture(step: int, strength: str) -> Picture:
     """Where one is after ``step`` of twelve steps: given that one ends at the goal, and steered towards it."""
     now = walk()
-    start = now.beliefs[-1]
-    exact = conditioned_chain((start, now.room.hmm.transition), now.room.hmm.states.index(GOAL), AHEAD)
-    greedy = now.room.steered(GOAL, float(strength))
-    other = start @ np.linalg.matrix_power(greedy, step)
-    names = {"given that it ends at the goal": exact.marginals()[step], f"steered, strength {strength}": other}
-    routes = dict(zip(names, (exact.sample(1, seed=1)[0], _roll_out(start, greedy, seed=1)), strict=True))
-    paths = {name: [now.room.hmm.states[i] for i in route[: step + 1]] for name, route in routes.items()}
-    arrived = (start @ np.linalg.matrix_power(greedy, AHEAD))[now.room.hmm.states.index(GOAL)]
-    title = f"step {step} of {AHEAD}; steered, {arrived:.0%} end at the goal"
-    return pictures.room_maps(now.room, names, paths=paths, goal=GOAL, title=title)
-
-
-def _roll_out(start: Array, steps: Array, seed: int) -> list[int]:
-    rng = np.random.default_rng(seed)
-    path = [int(rng.choice(len(start), p=start))]
-    while len(path) <= AHEAD:
-        path.append(int(rng.choice(len(start), p=steps[path[-1]])))
-    return path
+    start, states, steps = now.beliefs[-1], now.room.hmm.states, now.room.steered(GOAL, float(strength))
+    goal, steered = states.index(GOAL), without_goal(start, steps, AHEAD, states)
+    chains = {
+        "given that it ends at the goal": conditioned_chain((start, now.room.hmm.transition), goal, AHEAD),
+        f"steered, strength {strength}": steered,
+    }
+    beliefs = {name: chain.marginals()[step] for name, chain in chains.items()}
+    routes = {name: [states[i] for i in chain.sample(1, seed=1)[0]][: step + 1] for name, chain in chains.items()}
+    title = f"step {step} of {AHEAD}; steered, {steered.marginals()[-1][goal]:.0%} end at the goal"
+    return pictures.room_maps(now.room, beliefs, paths=routes, goal=GOAL, title=title)
 
 
 # --- a ball -----------------------------------------------------------------------------------------------------------
@@ -108,9 +84,7 @@ def filmed(noise: str) -> tuple[Ball, Ints, NDArray[np.bool_], Array]:
     """A ball on 6 x 6 places, its states, twelve frames with this noise, and the filtered beliefs."""
     ball = make_ball(6)
     states, frames = ball.video(FRAMES, float(noise), seed=5)
-    hmm = HMM(ball.initial, ball.transition, np.ones((len(ball.states), 1)))
-    known = of_frames(hmm, ball.log_likelihood(frames, float(noise)))
-    return ball, states, frames, filter_states(known, list(known.symbols[:-1]))
+    return ball, states, frames, ball.follow(frames, float(noise))
 
 
 def ball_explorer() -> Explorer:

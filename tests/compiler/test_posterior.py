@@ -1,13 +1,14 @@
 """A question answered by a compiled transformer, against belief propagation and enumeration."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bnt import exact_marginals, run_bp
 from bnt.compiler import posterior as module
-from bnt.compiler.posterior import DisagreementError, transformer_posterior
-from bnt.graph.networks import grid, load_graph
+from bnt.compiler.posterior import DisagreementError, image_beliefs, transformer_posterior
+from bnt.graph.networks import grid, load_graph, noisy_image
 from tests import naive, random_graphs
 
 
@@ -49,3 +50,11 @@ def test_an_answer_that_is_off_is_refused(monkeypatch):
             DisagreementError, match=f"transformer, {construction} construction: off by .*use method 'bp'"
         ):
             transformer_posterior(grid(2, 2), construction=construction)
+
+
+def test_beliefs_of_pixels_are_those_of_belief_propagation_round_by_round():
+    seen = np.random.default_rng(0).integers(0, 2, (5, 4))
+    found, graph = image_beliefs(seen, 0.4, 0.15, rounds=4), noisy_image(seen, 0.4, 0.15)
+    assert found.shape == (5, 5, 4)
+    for r in range(5):
+        assert np.abs(found[r].ravel() - run_bp(graph, rounds=r).beliefs.flat[1::2]).max() < 1e-12

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import chisquare
 
 from bnt import HMM, BntError, InconsistentEvidenceError, ModelError, smooth_states
-from bnt.generation.goals import conditioned_chain, h_transform
+from bnt.generation.goals import conditioned_chain, h_transform, without_goal
 
 
 def chain(seed, size=3):
@@ -136,3 +136,15 @@ def test_what_else_is_refused():
     steps, h = h_transform(LINE.transition, [0, 0, 1], 1)
     np.testing.assert_allclose(steps[0], [[0, 0, 0], [0, 0, 1], [0, 0, 1]])  # from "a" the goal is out of reach
     np.testing.assert_allclose(h, [[0, 0.5, 1], [0, 0, 1]])
+
+
+def test_without_a_goal_it_is_the_chain_itself():
+    initial, A = chain(3)
+    found = without_goal(initial, A, 4, ("a", "b", "c"))
+    assert found.log_probability == 0
+    for t, row in enumerate(found.marginals()):
+        np.testing.assert_allclose(row, initial @ np.linalg.matrix_power(A, t), atol=1e-15)
+    everywhere = conditioned_chain((initial, A), np.ones(3), 4)
+    np.testing.assert_allclose(everywhere.transitions, found.transitions, atol=1e-15)
+    with pytest.raises(BntError, match="steps"):
+        without_goal(initial, A, 0, ("a", "b", "c"))

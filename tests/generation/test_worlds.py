@@ -105,3 +105,28 @@ def test_each_frame_as_its_own_likelihood_in_the_causal_transformer():
 def test_what_is_refused(make, words):
     with pytest.raises(ModelError, match=words):
         make()
+
+
+def test_a_walk_is_followed_and_looked_ahead_of():
+    room = make_room()
+    walk = room.walk(6, seed=3)
+    assert (walk.cells, walk.seen) == room.hmm.sample(6, seed=3)
+    np.testing.assert_array_equal(walk.belief(0), room.hmm.initial)
+    belief = room.hmm.initial
+    for t, symbol in enumerate(walk.seen):
+        belief = (belief @ room.hmm.transition if t else belief) * room.hmm.emission[:, room.hmm.symbols.index(symbol)]
+        belief = belief / belief.sum()
+        np.testing.assert_allclose(walk.belief(t + 1), belief, atol=1e-13)
+    later = belief @ room.hmm.transition @ room.hmm.transition
+    np.testing.assert_allclose(walk.belief(6, 2), later, atol=1e-13)
+
+
+@pytest.mark.parametrize("noise", [0.05, 0.25])
+def test_the_ball_is_followed_frame_by_frame(noise):
+    ball = make_ball(4)
+    _, frames = ball.video(6, noise, seed=5)
+    found, belief = ball.follow(frames, noise), ball.initial
+    for t, row in enumerate(ball.log_likelihood(frames, noise)):
+        belief = (belief @ ball.transition if t else belief) * np.exp(row - row.max())
+        belief = belief / belief.sum()
+        np.testing.assert_allclose(found[t], belief, atol=1e-13)

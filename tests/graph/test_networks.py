@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from bnt.errors import BntError, FormatError, ModelError
 from bnt.graph import networks
 from bnt.graph.bif import read_bif
+from tests import naive
 
 DIRECTED = ["sprinkler", "asia", "cancer", "earthquake", "survey", "dating"]
 UNDIRECTED = ["chain", "star", "grid", "random_tree"]
@@ -218,3 +219,21 @@ def test_all_thirteen_benchmark_networks_load_both_ways(stem, benchmark_networks
     for one, other in zip(graph.factors, again.factors, strict=True):
         assert one.variables == other.variables
         np.testing.assert_array_equal(one.log_table, other.log_table)
+
+
+def test_a_noisy_image_weighs_pictures_as_it_says():
+    seen = np.array([[0, 1, 1], [1, 0, 1]])
+    weights = naive.joint(networks.noisy_image(seen, 0.4, 0.15))
+    for picture, weight in weights.items():
+        ink = np.array(picture, dtype=int).reshape(2, 3)
+        s = 2 * ink - 1
+        agree = (s[:, 1:] * s[:, :-1]).sum() + (s[1:] * s[:-1]).sum()
+        by_hand = np.where(ink == seen, 0.85, 0.15).prod() * np.exp(0.4 * agree)
+        assert weight == pytest.approx(by_hand, rel=1e-12)
+
+
+def test_what_is_no_picture_is_one_sentence():
+    with pytest.raises(BntError, match=r"rows and columns, not the shape \(3,\)"):
+        networks.noisy_image([0, 1, 0], 0.4, 0.1)
+    with pytest.raises(BntError, match="noise must be between 0 and 1"):
+        networks.noisy_image([[0, 1]], 0.4, 0.0)

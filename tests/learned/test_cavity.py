@@ -76,3 +76,12 @@ def test_descent_finds_the_cavity_on_trees_and_cannot_do_without():
 def test_an_unknown_family_is_one_sentence():
     with pytest.raises(BntError, match="no family 'K8'; valid: trees"):
         cavity.draw("K8", 1, 0)
+
+
+@pytest.mark.parametrize("family", cavity.FAMILIES)
+def test_models_to_judge_on_are_none_of_those_of_training(family):
+    spins = cavity.unseen(family)
+    assert len(spins.fields) == cavity.UNSEEN
+    trained = cavity.draw(family, 60, 0)
+    assert not {row.tobytes() for row in spins.fields} & {row.tobytes() for row in trained.fields}
+    assert np.array_equal(spins.means, cavity.exact_means(spins.fields, spins.couplings))

@@ -23,7 +23,8 @@ from bnt import (
 from bnt.claims.rows.mixtures import drawn
 from bnt.errors import UnsupportedModelError
 from bnt.reading.log_odds_transformer import read_layer
-from bnt.transformer.blocks import LayerNorm
+from bnt.reading.mixtures import seasons
+from bnt.transformer.blocks import LayerNorm, feed_forward, gate_weights
 from tests import naive
 
 
@@ -127,3 +128,15 @@ def test_bad_input_is_named(make, says):
     sublayer, x = of_seed(1)
     with pytest.raises(BntError, match=says):
         make(sublayer, x)
+
+
+@pytest.mark.parametrize(("apart", "spread"), [(1.0, 4.0), (2.5, 3.0)])
+def test_seasons_by_bayes_rule(apart, spread):
+    degrees = np.array([[-3.0], [10.25], [16.0]])
+    weights = gate_weights(degrees, seasons(4, apart, spread).gate)
+    for (x,), row in zip(degrees, weights, strict=True):
+        p = [np.exp(-((x - 10.25 - apart * (mean - 10.25)) ** 2) / (2 * spread**2)) for mean in (2, 9, 19, 11)]
+        assert row == pytest.approx(np.array(p) / sum(p), abs=1e-12)
+    worn = [feed_forward(degrees, expert) for expert in seasons(2).experts]
+    assert [float(coat[0, 0]) for coat in worn] == [3, 2, 0, 1]
+    assert seasons(2).keep == 2

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import combinations
-
 import numpy as np
 from numpy.typing import NDArray
 
 from bnt.claims.ledger import MEASURED, OURS, How, Outcome, claim
-from bnt.claims.models import Edges, complete_ising, pairwise, random_edges, tree_edges
+from bnt.claims.models import Edges, complete_ising, random_edges, tree_edges
 from bnt.compiler import compile as compiler
 from bnt.graph.factor_graph import FactorGraph
 from bnt.inference.belief_propagation import run_bp
@@ -17,6 +15,7 @@ from bnt.inference.log_z import log_z_bounds
 from bnt.inference.variational import run_mean_field, run_trw
 from bnt.learned import cavity
 from bnt.odds import sigmoid
+from bnt.reading.contest import GRID, NINE, ising
 from bnt.reading.trust import trust
 from bnt.stored import load_experiment
 from bnt.transformer.forward import forward
@@ -24,15 +23,7 @@ from bnt.transformer.forward import forward
 Array = NDArray[np.float64]
 
 LESSON = "16_other_attention"
-GRID = [(3 * r + c, 3 * r + c + 1) for r in range(3) for c in range(2)] + [(i, i + 3) for i in range(6)]
-NINE = list(combinations(range(9), 2))
 SOURCE = "Wainwright, Jaakkola and Willsky (2005)"
-
-
-def ising(edges: Edges, couplings: Array, fields: Array) -> FactorGraph:
-    """p(s) prop exp(sum h s + sum J s s'), s = +-1."""
-    spins = np.array([[1.0, -1.0], [-1.0, 1.0]])
-    return pairwise(edges, 2 * fields, [np.exp(J * spins) for J in couplings])
 
 
 def drawn(seed: int) -> tuple[list[tuple[int, int]], Array, Array]:
