@@ -2,8 +2,9 @@
 
 Equation: (none: a widget asks the library and draws).
 Read first: explorer.py (what a widget holds), then explorer.js (its controls as a browser and a screen reader meet
-them; shared lines in live.js). The words of every step: Scale in explorer.py. Sliders of their own: hero.js, guess.js.
-frames.py: pictures drawn ahead, which ship.
+them; shared lines in live.js). The name of a control is the label that its widget gives to slider, dial or buttons;
+the words of every step: Scale in explorer.py. Sliders of their own: hero.js, guess.js.
+frames.py: pictures drawn ahead, which ship in bnt/data/frames; experiments/widget_frames.py draws them.
 May import: all rooms up to figures.
 
 ``from bnt import widgets`` and then ``widgets.evidence_panel(...)``: each name is loaded at its first use. For every
