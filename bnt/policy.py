@@ -76,6 +76,7 @@ READABLE = _words("__init__ __name__ __doc__ __len__ __iter__ __next__ __call__ 
 WRITABLE = READABLE - {"__class__"} | _words("__repr__ __str__ __getitem__ __contains__ __enter__ __exit__ __slots__")
 OF_NAMEDTUPLES = _words("_replace _asdict _fields _make")
 DYNAMIC = _words("getattr setattr delattr")
+NO_GLOBALS = REFUSED_NAMES | DYNAMIC | {"type", "locals"}  # where a function unbinds one, the builtin is back
 CHANCE = _words(
     "random rand randn randint shuffle choice permutation time perf_counter monotonic datetime now id hash empty "
     "empty_like secrets urandom uuid4 Thread getrandbits"
@@ -274,6 +275,26 @@ def bound(nodes: Iterable[ast.AST]) -> set[str]:
     return found - elsewhere
 
 
+def _surely_bound(statement: ast.stmt) -> set[str]:
+    """Names that have a value after this statement, whatever happened in it: not of ``n: int`` or ``x or (n := 1)``."""
+    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return {statement.name}
+    if isinstance(statement, ast.AnnAssign):
+        return _names_in(statement.target) if statement.value is not None else set()
+    if isinstance(statement, ast.Assign):
+        return set().union(*map(_names_in, statement.targets))
+    return set()
+
+
+def _names_in(target: ast.expr) -> set[str]:
+    """The names in what is assigned to."""
+    if isinstance(target, (ast.Tuple, ast.List)):
+        return set().union(*map(_names_in, target.elts))
+    if isinstance(target, ast.Starred):
+        return _names_in(target.value)
+    return {target.id} if isinstance(target, ast.Name) else set()
+
+
 class _Reader(ast.NodeVisitor):
     """Walks one answer; ``found`` collects what is refused. ``scopes``: (kind, names bound, first parameter)."""
 
@@ -318,12 +339,13 @@ class _Reader(ast.NodeVisitor):
             elif isinstance(inner, ast.Global):
                 for name in sorted(self.protected.intersection(inner.names)):
                     self.refuse(f"it makes `{name}` a global of its own, and checks use it: take another name")
+                for name in sorted((NO_GLOBALS - self.protected).intersection(inner.names)):
+                    self.refuse(f"it makes `{name}` a global of its own: take another name")
             elif isinstance(inner, ast.alias):
                 self.imports.add(inner.asname or inner.name.split(".")[0])
         for statement in node.body:
             self.visit(statement)
-            if isinstance(statement, (ast.Assign, ast.AnnAssign, ast.FunctionDef)):
-                self.bound_above |= bound([statement])
+            self.bound_above |= _surely_bound(statement)
 
     @contextmanager
     def scope(self, kind: str, names: set[str], first: str = "") -> Iterator[None]:
@@ -352,6 +374,17 @@ class _Reader(ast.NodeVisitor):
 
     def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
         self.function(node)
+
+    def visit_For(self, node: ast.For) -> None:
+        if self.scopes and self.scopes[-1][0] != "loop":
+            self.generic_visit(node)
+            return
+        self.visit(node.iter)
+        with self.scope("loop", _names_in(node.target)):  # in the body it is bound, after a loop over nothing it is not
+            for part in [node.target, *node.body]:
+                self.visit(part)
+        for statement in node.orelse:
+            self.visit(statement)
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
         a = node.args

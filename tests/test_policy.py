@@ -27,6 +27,8 @@ FINE = [
     "import sys\ndef f():\n    print(1, file=sys.stderr)",
     "def f(input, vars=1):\n    vars = input\n    assert 'cut' in locals()\n    return vars",
     "input = 3\ny = input + 1",
+    "for input, wanted in [(1, 2)]:\n    for vars in input:\n        assert vars == wanted",
+    "class vars:\n    pass\ninput: int = 1\n[help, *quit], y = [2], 3\nprint(vars, input, help, quit)",
     "f = lambda id: [hash for hash in id]",
     "m = '{:.3f} {}'.format(3, 4)\nt = '{x}'\nprint(t.format(x=1))",
     "breakpoint",
@@ -40,6 +42,19 @@ FINE = [
     "np.testing.assert_allclose([1], [1])\nfrom numpy.testing import assert_array_equal\nassert_array_equal([1], 1)",
 ]
 REFUSED = {
+    # a name that is said to be the learner's own, and may be the builtin after all
+    "eval: int\neval('1')": "it uses eval",
+    "type: int\ntype('A', (), {})": "it uses type other than",
+    "x = False and (eval := 1)\neval('1')": "it uses eval",
+    "x = 1 if y else (eval := 2)\neval('1')": "it uses eval",
+    "x[0 if y else (eval := 0)] = 1\neval('1')": "it uses eval",
+    "for eval in []:\n    pass\neval('1')": "it uses eval",
+    "for eval in []:\n    pass\nelse:\n    eval('1')": "it uses eval",
+    "for eval in [1]:\n    del eval\n    eval('1')": "it deletes eval",
+    "eval = 1\ndef f():\n    global eval\n    del eval\nf()\neval('1')": "makes `eval` a global of its own",
+    "def f():\n    eval = 1\n    def g():\n        global eval\n        eval('1')\n    g()": "makes `eval` a",
+    "def f():\n    eval = 1\n    class A:\n        global eval\n        x = eval(1)": "makes `eval` a",
+    "def f():\n    getattr = 1\n    def g():\n        global getattr\n        getattr(np, 'x' + y)": "makes `getattr`",
     "def f(:": "line 1 is not Python",
     "print 'done'": "line 1 is not Python",
     "def f():\n\u00a0   return 1": "U\\+00A0",
