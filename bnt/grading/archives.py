@@ -37,6 +37,7 @@ PICTURE = re.compile(  # what an output shows besides text: nothing that the gra
     rb"(?:" + STRING + rb"|\[\s*+(?:" + STRING + rb"\s*+,?+\s*+)*+\])"
 )
 JUNK = {"__MACOSX", ".ipynb_checkpoints", ".git", ".svn", ".hg", ".DS_Store", "Thumbs.db", "desktop.ini", "__pycache__"}
+OTHER_ARCHIVES = {b"Rar!": ".rar", b"7z\xbc\xaf\x27\x1c": ".7z"}
 LINK = "a symbolic link, which is not followed"
 
 
@@ -141,7 +142,13 @@ def _archive(name: str, when: float, origin: Path | bytes, guarded: bool, depth:
     try:
         if guarded and depth >= MOST_NESTED:
             raise _Refused(f"more than {MOST_NESTED} archives inside each other")
-        members = list(_members(name, origin, guarded))
+        begin = _begin(origin)
+        if begin.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):  # renamed, where a platform takes archives alone
+            entry.children = [_renamed(without_suffix(name) + ".ipynb", when, origin, guarded)]
+            return entry
+        if other := next((ending for mark, ending in OTHER_ARCHIVES.items() if begin.startswith(mark)), ""):
+            raise _Refused(f"it is a {other} archive under another name, and only .zip and .tar are read")
+        members = list(_members(begin, origin, guarded))
         wanted = [m for m in members if is_notebook(m.name) or is_archive(m.name)]
         if guarded and sum(m.size for m in wanted) > (LARGEST_ARCHIVE if depth == 0 else LARGEST_NESTED):
             raise _Refused("its notebooks together are too large")
@@ -154,9 +161,34 @@ def _archive(name: str, when: float, origin: Path | bytes, guarded: bool, depth:
     return entry
 
 
-def _members(name: str, origin: Path | bytes, guarded: bool) -> Iterator[_Member]:
+def _begin(origin: Path | bytes) -> bytes:
+    """The first bytes, which say better than the name what it is. Raises _Refused if there are none."""
+    if isinstance(origin, bytes):
+        found = origin[:64]
+    else:
+        with origin.open("rb") as stream:
+            found = stream.read(64)
+    if not found:
+        raise _Refused("it is empty")
+    return found
+
+
+def _renamed(name: str, when: float, origin: Path | bytes, guarded: bool) -> Entry:
+    """A notebook that was called an archive."""
+    size = len(origin) if isinstance(origin, bytes) else origin.stat().st_size
+    if guarded and size > LARGEST_ON_DISK:
+        return Entry(name, "file", when, problem=too_large(size))
+    return Entry(
+        name,
+        "file",
+        when,
+        read=lambda: without_pictures(origin if isinstance(origin, bytes) else origin.read_bytes(), guarded),
+    )
+
+
+def _members(begin: bytes, origin: Path | bytes, guarded: bool) -> Iterator[_Member]:
     stream = io.BytesIO(origin) if isinstance(origin, bytes) else origin
-    if ".zip" in name.lower():
+    if begin.startswith(b"PK") or zipfile.is_zipfile(stream):  # some begin with a program that unpacks them
         archive = zipfile.ZipFile(stream)
         infos = [info for info in archive.infolist() if not info.is_dir()]
         if guarded and len(infos) > MOST_MEMBERS:

@@ -32,6 +32,7 @@ from bnt.grading.layouts import (
 
 OF_A_CLASS_FOLDER = {"course", "exercises", "exercise", "solutions", "notebooks", "lessons", "data"}
 COPY = re.compile(r"(\s*\(\d+\)|-Copy\d*|\s+copy(\s+\d+)?|\s*-\s*Kopie)+$", re.IGNORECASE)
+COPY_OF = re.compile(r"(?<![^\W_])(copy[ _]of|kopie[ _]von|copie[ _]de|copia[ _]de)[ _]+", re.IGNORECASE)  # of Google
 GENERIC = re.compile(r"(untitled|unbenannt|notebook|homework|hw|final|draft|version)[\W_\d]*", re.IGNORECASE)
 NO_HAND_IN = (".yml", ".yaml", ".csv", ".log", ".md", ".ini", ".xml", ".cfg", ".toml")
 
@@ -152,7 +153,12 @@ class _Reader:
         if len(wrapped) > 1 and len(wrapped) == len(entries) and all(self._is_platform(e) for e in wrapped):
             return [piece for e in wrapped for piece in self._of_class(path, (*above, e.name), e)]
         made = origins(entries, level)
-        return [self._piece(path, above, entry, made.get(id(entry)), False) for entry in entries]
+        pieces = []
+        for entry in entries:
+            origin = made.get(id(entry))
+            for one in (origin, *(origin.others if origin else ())):
+                pieces.append(self._piece(path, above, entry, one, False))
+        return pieces
 
     def _piece(self, place: Path, above: tuple[str, ...], entry: Entry, origin: Origin | None, itself: bool) -> _Piece:
         loose = entry.kind == "file" and origin is None
@@ -162,7 +168,7 @@ class _Reader:
 
     def label(self, name: str) -> str:
         """``ann`` of 02_topic_ann.ipynb, ``Ann - 02_topic (1).ipynb``; the stem where nothing else is left."""
-        plain = COPY.sub("", without_suffix(name))
+        plain = COPY_OF.sub("", COPY.sub("", without_suffix(name)))
         return COPY.sub("", self.called.sub("", plain).strip("_- .")) or self.stem
 
     def _counts(self, entry: Entry) -> bool:
@@ -253,6 +259,8 @@ def _merged(pieces: list[_Piece]) -> list[HandIn]:
         if one is None:
             one = HandIn(origin.learner, key or "named", origin.layout, origin.number, origin.email)
             found[origin.learner, key] = one
+        if origin.others:
+            one.notes.append(f"handed in for {', '.join(_plain(other.learner) for other in origin.others)} as well")
         _add_files(one, piece, dated)
     return list(found.values())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from bnt.grading.archives import Entry, is_notebook, without_suffix
@@ -12,7 +12,7 @@ from bnt.grading.archives import Entry, is_notebook, without_suffix
 MOODLE = re.compile(r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission(_\w+)?_?$")
 MOODLE_FLAT = re.compile(r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission_[a-z]+_(?P<file>.+)")
 CANVAS_ANONYMOUS = re.compile(r"(?P<name>anonymous)(?P<late>_LATE)?_(?P<id>\w{5})_(?P<attempt>\d+)_(?P<file>.+)")
-CANVAS = re.compile(r"(?P<name>[^_]+)(?P<late>_LATE)?_(?P<id>\d+)_(?P<attempt>\d+)_(?P<file>.+)")
+CANVAS = re.compile(r"(?P<name>[^_]+)(?P<late>_LATE)?_(?P<id>\d+)_((?P<attempt>\d+)_.+|text\.html$)")
 BRIGHTSPACE = re.compile(
     r"(?P<id>\d+)-\d+ - (?P<name>.+?) - (?P<stamp>[A-Z][a-z]{2,} \d{1,2}, \d{4} \d{3,4} [AP]M)( - (?P<file>.+))?$"
 )
@@ -40,6 +40,7 @@ class Origin:
     stamp: float | None = None  # when the platform received it
     attempt: int = 0
     late: bool | None = None  # what the platform itself says
+    others: tuple[Origin, ...] = ()  # who handed it in together with this one
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,9 @@ def origins(entries: Iterable[Entry], parent: Entry | None) -> dict[int, Origin]
         elif m := BRIGHTSPACE.match(name):
             found[id(entry)] = Origin("Brightspace", m["name"], m["id"], stamp=_brightspace_time(m["stamp"]))
         elif entry.kind != "folder" and (m := CANVAS.match(name) or CANVAS_ANONYMOUS.match(name)):
-            found[id(entry)] = Origin("Canvas", m["name"], m["id"], attempt=int(m["attempt"]), late=bool(m["late"]))
+            found[id(entry)] = Origin(
+                "Canvas", m["name"], m["id"], attempt=int(m["attempt"] or 0), late=bool(m["late"])
+            )
         elif prefix and name.startswith(prefix) and entry.kind == "folder":
             found[id(entry)] = Origin("GitHub Classroom", name.removeprefix(prefix))
         elif stamp := _nbgrader_submitted(entry):
@@ -184,9 +187,21 @@ def _gradescope(entry: Entry) -> dict[str, Origin]:
     found = {}
     for block in re.split(r"^(?=submission_\d+:)", text, flags=re.MULTILINE):
         if m := re.match(r"(submission_(\d+)):", block):
-            fields = dict(re.findall(r"^\s+(?:- )?:(name|email|sid|created_at):[ ]*(.*?)\s*$", block, re.MULTILINE))
-            fields = {key: value.strip("'\"") for key, value in fields.items()}
-            stamp = moment_of(fields.get("created_at", ""))
-            who = fields.get("name") or m[1]
-            found[m[1]] = Origin("Gradescope", who, fields.get("sid") or m[2], fields.get("email", ""), stamp)
+            group = re.search(r"^( *):submitters:[ ]*\n((?:\1(?:- |  ).*(?:\n|$))*)", block, re.MULTILINE)
+            when = re.search(rf"^{group[1] if group else '  '}:created_at:(.*)$", block, re.MULTILINE)
+            stamp = moment_of(when[1].strip(" '\"")) if when else None
+            people = [_fields(one) for one in re.split(r"^ *- ", group[2] if group else "", flags=re.MULTILINE)]
+            made = [
+                Origin("Gradescope", one["name"], one.get("sid") or m[2], one.get("email", ""), stamp)
+                for one in people
+                if one.get("name")
+            ]
+            first = made[0] if made else Origin("Gradescope", m[1], m[2], stamp=stamp)
+            found[m[1]] = replace(first, others=tuple(made[1:]))
     return found
+
+
+def _fields(text: str) -> dict[str, str]:
+    """Of one person in Gradescope's YAML."""
+    lines = re.findall(r"^\s*:(name|email|sid):[ ]*(.*?)\s*$", text, re.MULTILINE)
+    return {key: value.strip("'\"") for key, value in lines}

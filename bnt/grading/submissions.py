@@ -38,7 +38,7 @@ def read_notebook(content: bytes, *, guarded: bool = True) -> dict[str, Any]:
     if guarded and len(content) > LARGEST_FILE:
         raise FormatError(too_large(len(content)))
     try:
-        notebook = json.loads(content)  # UTF-8, or UTF-16 as Windows editors save it
+        notebook = _json(content)
     except (ValueError, RecursionError):
         raise FormatError("the file is not a notebook (it is not JSON): save it again in JupyterLab") from None
     if isinstance(notebook, dict) and str(notebook.get("nbformat", 4)) in ("4", "4.0"):
@@ -52,6 +52,14 @@ def read_notebook(content: bytes, *, guarded: bool = True) -> dict[str, Any]:
     if guarded and len(notebook["cells"]) > MOST_MEMBERS:
         raise FormatError(f"the notebook has {len(notebook['cells'])} cells; {MOST_MEMBERS} are the limit")
     return notebook
+
+
+def _json(content: bytes) -> Any:
+    """UTF-8, UTF-16 as Windows editors save it, or the code page of Windows."""
+    try:
+        return json.loads(content)
+    except UnicodeDecodeError:
+        return json.loads(content.decode("cp1252", "replace"))
 
 
 def _cells_of_format_3(worksheets: object) -> list[Any]:

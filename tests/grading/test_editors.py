@@ -94,6 +94,14 @@ def test_an_editor_loses_no_answer(source, good: bytes, tmp_path: Path, change, 
     assert full(source, found["ann"]), found["ann"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32", "cp1252"])
+def test_a_notebook_may_be_saved_in_any_encoding(source, good: bytes, tmp_path: Path, encoding: str) -> None:
+    notebook = json.loads(good)
+    notebook["cells"].insert(0, {"cell_type": "markdown", "id": "own", "metadata": {}, "source": "von Jürg – für Zoë"})
+    content = json.dumps(notebook, ensure_ascii=False).replace("\n", "\r\n").encode(encoding)
+    assert full(source, read(source, put(tmp_path / "in", {f"ann/{NAME}": content}))["ann"])
+
+
 def test_cells_without_any_mark_are_known_by_their_text_alone(source, blank: bytes, tmp_path: Path) -> None:
     """What was left as it was given out stays blank, and no placeholder becomes an answer."""
     notebook = json.loads(blank)
@@ -115,6 +123,45 @@ def test_pictures_count_for_nothing_and_text_does(good: bytes) -> None:
     notebook["metadata"]["x"] = "y" * (LARGEST_FILE + 1)
     with pytest.raises(OSError, match="more than 20 MB"):
         without_pictures(json.dumps(notebook).encode())
+
+
+GROUPS = b"""---
+submission_11:
+  :submitters:
+  - :name: Ann Smith
+    :sid: '0042'
+    :email: ann@uni.edu
+  - :name: Bob Jones
+    :email: bob@uni.edu
+    :sid:
+  :created_at: 2026-03-01 17:59:00.000000000 Z
+  :history:
+  - :id: 7
+    :created_at: 2026-02-01 17:59:00.000000000 Z
+  :results:
+    :tests:
+    - :name: Test 1
+submission_12:
+  :created_at: 2026-03-02 17:59:00.000000000 Z
+  :submitters:
+  - :email: cy@uni.edu
+    :name: "Cy Ng"
+submission_13:
+  :created_at: 2026-03-02 17:59:00.000000000 Z
+"""
+
+
+def test_a_group_on_gradescope_is_several_people_at_the_time_of_their_own_upload(source, good, tmp_path: Path) -> None:
+    files = {f"a_42_export/submission_{i}/{NAME}": good for i in (11, 12, 13)}
+    found = read(source, put(tmp_path / "in", {**files, "a_42_export/submission_metadata.yml": GROUPS}))
+    assert {who: (one.known[:2], one.when % 86400) for who, one in found.items()} == {
+        "Ann Smith": (("0042", "ann@uni.edu"), 64740),
+        "Bob Jones": (("11", "bob@uni.edu"), 64740),
+        "Cy Ng": (("12", "cy@uni.edu"), 64740),
+        "submission_13": (("13", "submission_13"), 64740),
+    }
+    assert len({one.when // 86400 for one in found.values()}) == 2
+    assert found["Ann Smith"].notes == ["handed in for Bob Jones as well"]
 
 
 def nfd(text: str) -> str:
@@ -184,6 +231,25 @@ def platforms(good: bytes, blank: bytes) -> dict[str, tuple[dict, dict[str, str]
             {f"Submitted files/{w} Ng/hw2/Version {v}/{n}": c for w in WHO for v, c in ((1, blank), (2, good))},
             {f"{w} Ng": "full" for w in WHO},
         ),
+        "archives under another name": (
+            {"ann.zip": packed({n: good}, ".tar.gz"), "bob.tar.gz": packed({n: good}), "cleo.zip": good,
+             "dan.tgz": packed({"hw.zip": good}), "eve.zip": b"Rar!\x1a\7\1", "fay.zip": b"7z\xbc\xaf\x27\x1c",
+             "gus.zip": b"", "hal.zip": b"#!/bin/sh\n" + packed({n: good})},
+            ALL | {"dan": "full", "eve": "", "fay": "", "gus": "", "hal": "full"},
+        ),
+        "Canvas, a text besides": (
+            {f"ann_1_50_{n}": good, "ann_1_text.html": b"<p>see attached", "bob_LATE_2_text.html": b"<p>sorry"},
+            {"ann": "full", "bob": ""},
+        ),
+        "Google's copies": (
+            {"hw/ann - Copy of normalise.ipynb": good, "hw/bob - Copy_of_normalise.ipynb": good,
+             "hw/cleo - Kopie von normalise (1).ipynb": good}, ALL
+        ),
+        "Gradescope, in groups": (
+            {f"a_42_export/submission_{i}/{n}": good for i in (11, 12, 13)}
+            | {"a_42_export/submission_metadata.yml": GROUPS},
+            dict.fromkeys(("Ann Smith", "Bob Jones", "Cy Ng", "submission_13"), "full"),
+        ),
         "Canvas, anonymous": (
             {f"anonymous_x8d9f_50001_{n}": good, f"anonymous_LATE_y8d9f_50002_{n}": good},
             {"anonymous (x8d9f)": "full", "anonymous (y8d9f)": "full"},
@@ -213,7 +279,8 @@ def test_a_platform_loses_nobody(source, good: bytes, blank: bytes, tmp_path: Pa
     files, wanted = platforms(good, blank)[name]
     found = read(source, put(tmp_path / "in", files))
     assert {who: "full" if full(source, one) else "" for who, one in found.items()} == wanted
-    assert all(found[who].problem.startswith("nothing to grade: holds ") for who, what in wanted.items() if not what)
+    begins = ("nothing to grade: holds ", "the archive cannot be read: it is ")
+    assert all(found[who].problem.startswith(begins) for who, what in wanted.items() if not what)
     if name == "documents of every kind":
         rar, pdf = "; of archives only .zip and .tar are read", "; hand in the notebook itself (.ipynb)"
         ends = {"bob": f"normalise_bob.rar{rar}", "cleo": f"normalise_cleo.7z{rar}", "eve": f"normalise_eve.pdf{pdf}"}
