@@ -7,6 +7,9 @@ import os
 import zlib
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bnt.errors import FormatError
 
 
@@ -58,6 +61,13 @@ def write_text(text: str, path: str | os.PathLike[str]) -> None:
         path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
     except OSError as error:
         raise FormatError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def real_numbers(words: list[str]) -> NDArray[np.float64]:
+    """What the words say. Raises ValueError where one is no number (``is_number``)."""
+    if any("_" in word for word in words):
+        raise ValueError
+    return np.array(words, dtype=np.float64)
 
 
 def is_number(word: str) -> bool:

@@ -18,7 +18,7 @@ from bnt.errors import FormatError, ModelError
 from bnt.graph.bayesian_network import Array, BayesianNetwork, checked_network
 from bnt.graph.beliefs import Beliefs
 from bnt.graph.factor_graph import Factor, FactorGraph, Variable
-from bnt.graph.text_files import is_number, read_text, write_text
+from bnt.graph.text_files import is_number, read_text, real_numbers, write_text
 
 MOST_ENTRIES = 2**27  # of one table, as in BIF
 
@@ -53,7 +53,7 @@ class _Tokens:
             self.at = len(self.words)
             self.fail(f"{what} has {len(part)} numbers before the file ends, expected {size}")
         try:
-            values = np.array([word for word, _ in part], dtype=np.float64)
+            values = real_numbers([word for word, _ in part])
         except ValueError:
             wrong = next(i for i, (word, _) in enumerate(part) if not is_number(word))
             self.at += wrong + 1

@@ -20,7 +20,7 @@ import numpy as np
 
 from bnt.errors import FormatError, ModelError, valid_names
 from bnt.graph.bayesian_network import RENORMALISE_WITHIN, Array, BayesianNetwork, checked_network
-from bnt.graph.text_files import decoded, read_bytes, write_text
+from bnt.graph.text_files import decoded, read_bytes, real_numbers, write_text
 
 _ENCODING = re.compile(rb"""\s*<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
 SUFFIXES = (".xml", ".xmlbif", ".bifxml")
@@ -50,9 +50,7 @@ def parse_xmlbif(text: str, source: str = "XMLBIF text") -> BayesianNetwork:
         root = ElementTree.fromstring(text.removeprefix("\ufeff"))  # of text, whatever encoding its first line names
     except ElementTree.ParseError as error:
         raise FormatError(f"{source}:{error.position[0]}: no XML: {error}") from None
-    network = (
-        root if root.tag.upper() == "NETWORK" else next((one for one in root if one.tag.upper() == "NETWORK"), None)
-    )
+    network = root if _tag_of(root) == "NETWORK" else next(iter(_all(root, "NETWORK")), None)
     if network is None:
         raise FormatError(f"{source}: there is no NETWORK element")
     states: dict[str, tuple[str, ...]] = {}
@@ -90,7 +88,7 @@ def _table(text: str, shape: list[int], name: str, source: str) -> Array:
     if len(words) != math.prod(shape):
         raise FormatError(f"{source}: the table of {name!r} has {len(words)} numbers, expected {math.prod(shape)}")
     try:
-        numbers = np.array(words, dtype=np.float64)
+        numbers = real_numbers(words)
     except ValueError:
         raise FormatError(f"{source}: the table of {name!r} holds what is no number") from None
     standard = np.moveaxis(numbers.reshape(shape), -1, 0)
@@ -106,7 +104,12 @@ def _sums_to_one(table: Array) -> bool:
 
 
 def _all(element: ElementTree.Element, tag: str) -> list[ElementTree.Element]:
-    return [one for one in element if one.tag.upper() == tag]
+    return [one for one in element if _tag_of(one) == tag]
+
+
+def _tag_of(element: ElementTree.Element) -> str:
+    """Without its namespace, which AISpace and others name."""
+    return str(element.tag).rpartition("}")[2].upper()
 
 
 def _text(element: ElementTree.Element) -> str:
@@ -116,7 +119,7 @@ def _text(element: ElementTree.Element) -> str:
 def _one(element: ElementTree.Element, tag: str, source: str) -> str:
     found = _all(element, tag)
     if len(found) != 1:
-        raise FormatError(f"{source}: a {element.tag} has {len(found)} {tag} elements, expected one")
+        raise FormatError(f"{source}: a {_tag_of(element)} has {len(found)} {tag} elements, expected one")
     return _text(found[0])
 
 

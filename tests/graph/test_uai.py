@@ -116,6 +116,7 @@ def test_evidence_and_results(tmp_path) -> None:
         ("MARKOV\n1\n2\n1\n1 0\n3 1 1 1", "f.uai:6: table 0 announces 3 entries; its variables have 2 joint"),
         ("MARKOV\n1\n2\n1\n1 0\n2 1", "f.uai:6: table 0 has 1 numbers before the file ends, expected 2"),
         ("MARKOV\n1\n2\n1\n1 0\n2\n1\nx", "f.uai:8: expected a number in table 0, found 'x'"),
+        ("MARKOV\n1\n2\n1\n1 0\n2\n1\n1_0", "f.uai:8: expected a number in table 0, found '1_0'"),
         ("MARKOV\n1\n2\n1\n1 0\n2 1 -1", "the entry at 0=1 is -1.0; every entry must be finite and >= 0"),
         ("MARKOV\n1\n2\n1\n1 0\n2 1 1 7", "f.uai:6: more text follows the end: '7'"),
         ("MARKOV\n1\n2\n1\n0\n1 5", "table 0 is over no variable"),

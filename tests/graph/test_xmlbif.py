@@ -52,6 +52,20 @@ def test_a_file_as_other_programs_write_it(tmp_path) -> None:
     assert load_network(tmp_path / "dog.xml").check_model()
 
 
+def test_a_namespace_changes_nothing() -> None:
+    """AISpace names one, with a schema."""
+    named = '<BIF VERSION="0.3" xmlns="http://www.cs.ubc.ca/labs/lci/fopi/ve/XMLBIFv0_3" xmlns:xsi="x" xsi:y="z">'
+    assert DOG.count("<BIF") == 1
+    begin = DOG.index("<BIF")
+    text = DOG[:begin] + named + DOG[DOG.index(">", begin) + 1 :]
+    assert parse_xmlbif(text).equals(parse_xmlbif(DOG))
+
+
+def test_a_number_of_python_alone_is_refused() -> None:
+    with pytest.raises(FormatError, match="the table of 'light on' holds what is no number"):
+        parse_xmlbif(DOG.replace("0.6 0.4", "0.6 0_0.4"))
+
+
 @pytest.mark.parametrize("name", DIRECTED)
 def test_a_network_survives_bit_for_bit(name: str, tmp_path) -> None:
     network = shipped(name)
