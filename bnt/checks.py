@@ -88,7 +88,7 @@ def _size(count: float) -> str:
 
 def real_array(name: str, values: Any, *, error: type[BntError] = BntError) -> NDArray[np.float64]:
     """A fresh float64 array of ``values``. Raises ``error`` for what is ragged, text, complex, masked or no number."""
-    if np.ma.is_masked(values):
+    if _masked(values):
         raise error(f"{name} must be real numbers, and some are masked; fill them in, or leave them out")
     try:
         found = np.asarray(values)
@@ -96,12 +96,47 @@ def real_array(name: str, values: Any, *, error: type[BntError] = BntError) -> N
             return np.array(found, dtype=np.float64)
     except (TypeError, ValueError):
         pass
+    except OverflowError:  # of whole numbers and fractions, which have no largest one
+        raise error(f"{name} must be real numbers within the range of float64, and one is larger") from None
     raise error(f"{name} must be a rectangular array of real numbers")
 
 
+def _masked(values: Any, depth: int = 0) -> bool:
+    """Is an entry masked? In a list of masked rows, too, of which numpy takes what lies under the mask."""
+    if isinstance(values, (list, tuple)) and depth < 8:
+        return any(_masked(row, depth + 1) for row in values if isinstance(row, (list, tuple, np.ma.MaskedArray)))
+    return bool(np.ma.is_masked(values))
+
+
+def in_state_order(what: str, table: Any, scope: Iterable[Any], *, error: type[BntError] = BntError) -> Any:
+    """``table`` with labels of a pandas Series or DataFrame in the order of the states of each Variable of ``scope``.
+
+    Counts and cross tables come in an order of their own. Labels that pandas numbered itself, and others that name no
+    state at all, say nothing: then places count, as in an array. Raises ``error`` where some name a state, others none.
+    """
+    if not hasattr(table, "iloc"):
+        return table
+    places: list[Any] = []
+    for variable, labels in zip(scope, table.axes, strict=False):
+        found = [variable.find_state(label) for label in labels]
+        if type(labels).__name__ == "RangeIndex" or not any(place is not None for place in found):
+            places.append(slice(None))
+            continue
+        if sorted(place for place in found if place is not None) != list(range(len(variable.states))) or None in found:
+            named = ", ".join(map(str, labels))
+            raise error(
+                f"{what} has the labels {named} for {variable.name!r}; {valid_names(variable.states)}, each once"
+            )
+        places.append([found.index(place) for place in range(len(found))])
+    return table.iloc[tuple(places)]
+
+
 def in_order(name: str, things: Any, what: str, *, error: type[BntError] = BntError) -> tuple[Any, ...]:
-    """``things`` as a tuple. Raises ``error`` for what has no order (a set), is text, a mapping, or no collection."""
-    if isinstance(things, (str, bytes, set, frozenset, Mapping)) or not isinstance(things, Iterable):
+    """``things`` as a tuple. Raises ``error`` for a set, text, a mapping, a table, and for no collection."""
+    if any(kind.__name__ == "DataFrame" for kind in type(things).__mro__):  # would give the labels of its columns
+        raise error(f"{name} must be a sequence of {what}, not a DataFrame; give one column, or the rows as an array")
+    scalar = isinstance(things, np.ndarray) and not things.ndim
+    if scalar or isinstance(things, (str, bytes, set, frozenset, Mapping)) or not isinstance(things, Iterable):
         raise error(f"{name} must be a sequence of {what}, not the {type(things).__name__} {things!r}")
     return tuple(things)
 

@@ -3,6 +3,7 @@
 from fractions import Fraction
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from bnt.checks import in_order, of_kind, real_array, whole_number
@@ -26,7 +27,14 @@ def test_real_arrays():
         assert real_array("p", values).dtype == np.float64
     with pytest.raises(BntError, match="p must be real numbers, and some are masked"):
         real_array("p", np.ma.masked_array([1.0, 2.0], [False, True]))
+    rows = [np.ma.masked_array([1.0, 2.0], [False, True]), [3.0, 4.0]]
+    for values in (rows, (rows, rows), [np.ma.masked, 1.0], [[1.0, np.ma.masked]]):
+        with pytest.raises(BntError, match="p must be real numbers, and some are masked"):
+            real_array("p", values)
     assert real_array("p", np.ma.masked_array([1.0, 2.0])).tolist() == [1.0, 2.0]
+    for large in (10**400, Fraction(10**400, 3)):
+        with pytest.raises(BntError, match="p must be real numbers within the range of float64, and one is larger"):
+            real_array("p", [large, 1])
     for values in ([1, 1j], np.array([1j]), ["1"], "12", [[1], [1, 2]], {"a": 1}, [object()]):
         with pytest.raises(BntError, match="p must be a rectangular array of real numbers"):
             real_array("p", values)
@@ -38,6 +46,10 @@ def test_sequences():
     for things in ({"a", "b"}, frozenset(), "ab", b"ab", 3, None):
         with pytest.raises(BntError, match="names must be a sequence of names, not the "):
             in_order("names", things, "names")
+    for things in (pd.DataFrame({"a": [1]}), np.array("a")):
+        with pytest.raises(BntError, match="names must be a sequence of names, not "):
+            in_order("names", things, "names")
+    assert in_order("names", pd.Series(["a", "b"], index=[7, 7]), "names") == ("a", "b")
 
 
 def test_kinds():

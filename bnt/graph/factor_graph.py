@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bnt.checks import in_one_line, in_order, is_missing, of_kind, real_array
+from bnt.checks import in_one_line, in_order, in_state_order, is_missing, of_kind, real_array
 from bnt.display import card, counted, draw
 from bnt.errors import ModelError, UnknownStateError, UnknownVariableError, valid_names
 from bnt.graph.arrays import Arrays, checked_arrays, read_only
@@ -131,6 +131,7 @@ class Factor:
 
     ``table[i, j, ...]`` is the potential psi at the i-th state of the first variable, the j-th of the second, ...
     ``log_table`` is its logarithm, float64, read-only; ``-inf`` is a real zero. Give either ``table`` or ``log_table``.
+    The labels of a pandas Series or DataFrame name the states, in any order.
     Raises ModelError: repeated variable, wrong shape, negative entry, NaN, +inf, or a table that is zero everywhere.
     """
 
@@ -151,7 +152,8 @@ class Factor:
         if (table is None) == (log_table is None):
             raise ModelError(f"{self.label}: give exactly one of table and log_table")
         try:
-            array = real_array("the table", table if log_table is None else log_table, error=ModelError)
+            given = in_state_order("it", table if log_table is None else log_table, self.variables, error=ModelError)
+            array = real_array("the table", given, error=ModelError)
         except ModelError as error:
             raise ModelError(f"{self.label}: {error}") from None
         shape = tuple(variable.cardinality for variable in self.variables)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bnt.checks import in_one_line, in_order, is_missing, of_kind, real_array, whole_number
+from bnt.checks import in_one_line, in_order, in_state_order, is_missing, of_kind, real_array, whole_number
 from bnt.display import card, counted, draw
 from bnt.errors import EvidenceError, InconsistentEvidenceError, ModelError, valid_names
 from bnt.graph.bayesian_network import Deviation, column_problem
@@ -41,7 +41,8 @@ _MISSING, _WRONG = -1, -2
 class HMM:
     """initial (S,), transition (S, S) with row = from, emission (S, O); every row is a distribution.
 
-    states and symbols: names, "0", "1", ... by default. Raises ModelError: wrong shape, no distribution, wrong names.
+    states and symbols: names; by default the labels of pandas tables, else "0", "1", ... Such labels name the states of
+    their rows and columns, in any order. Raises ModelError: wrong shape, no distribution, wrong names.
     Rows within 1e-5 of one (float32, six printed digits) are renormalised, with a warning.
     """
 
@@ -60,6 +61,9 @@ class HMM:
         symbols: Sequence[str] | None = None,
     ):
         tables = {"initial": initial, "transition": transition, "emission": emission}
+        labels = {name: list(getattr(table, "axes", ())) for name, table in tables.items()}
+        states = _names(labels["initial"] + labels["transition"] + labels["emission"][:1]) if states is None else states
+        symbols = _names(labels["emission"][1:]) if symbols is None else symbols
         for name, table in tables.items():
             array = real_array(name, table, error=ModelError)
             array.flags.writeable = False
@@ -75,6 +79,11 @@ class HMM:
             if len(names) != count:
                 raise ModelError(f"{count} {name} need {count} names, got {len(names)}: {names}")
             object.__setattr__(self, name, names)
+        row, shown = Variable("states", self.states), Variable("symbols", self.symbols)
+        for name, scope in {"initial": [row], "transition": [row, row], "emission": [row, shown]}.items():
+            ordered = in_state_order(name, tables[name], scope, error=ModelError)
+            if ordered is not tables[name]:
+                object.__setattr__(self, name, real_array(name, ordered, error=ModelError))
         deviation = Deviation()
         for name in tables:
             self._normalise(name, deviation)
@@ -212,6 +221,11 @@ class HMM:
         )
 
 
+def _names(axes: Sequence[Any]) -> Sequence[str] | None:
+    """The first of these labels that are text all of them."""
+    return next((list(labels) for labels in axes if all(isinstance(label, str) for label in labels)), None)
+
+
 def symbol_numbers(hmm: HMM, observations: Observations) -> list[int | None]:
     """``hmm.numbers(observations)``. Raises ModelError where ``hmm`` is no HMM; EvidenceError."""
     of_kind("the first argument", hmm, HMM, hint="HMM(initial, transition, emission) makes one", error=ModelError)
@@ -230,7 +244,7 @@ class _Sequences(NamedTuple):
 def _sequences(hmm: HMM, observations: Any) -> _Sequences:
     """One sequence, or a list of them (also a table, one per row). Raises EvidenceError as HMM.codes, ModelError."""
     of_kind("the first argument", hmm, HMM, hint="HMM(initial, transition, emission) makes one", error=ModelError)
-    if not isinstance(observations, np.ndarray):
+    if not isinstance(observations, np.ndarray) or not observations.ndim:
         observations = in_order("observations", observations, "symbols", error=EvidenceError)
     several = len(observations) > 0 and _is_sequence(observations[0])
     if several:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from bnt import (
@@ -161,3 +162,22 @@ def test_a_state_is_found_by_what_its_name_says():
         ):
             numbers.state_index(state)
     assert Variable("v", ("b'1'",)).find_state(b"1") == 0  # as pgmpy, fitted to bytes, names it
+
+
+def test_labels_of_pandas_name_the_states_in_any_order():
+    """Counts come with the most frequent first, cross tables sorted: the state is what the label says."""
+    rain, wet = Variable("rain", ("yes", "no")), Variable("wet", ("1", "0"))
+    frame = pd.DataFrame({"rain": ["no", "no", "no", "yes"], "wet": [0, 1, 1, 1]})
+    assert Factor((rain,), frame.rain.value_counts()).table.round(12).tolist() == [1, 3]
+    table = pd.crosstab(frame.rain, frame.wet)
+    assert Factor((rain, wet), table).table.round(12).tolist() == [[1, 0], [2, 1]]
+    assert Factor((wet, rain), log_table=np.log(table + 1).T).table.round(12).tolist() == [[2, 3], [1, 2]]
+    for numbered in (pd.Series([1.0, 3.0]), pd.Series([1.0, 3.0], index=["first", "second"])):  # places count
+        assert Factor((wet,), numbered).table.round(12).tolist() == [1, 3]
+    assert Factor((wet, rain), pd.DataFrame(np.ones((2, 2)))).table.tolist() == [[1, 1], [1, 1]]
+    for index in (["yes", "maybe"], ["yes", "yes"]):
+        with pytest.raises(ModelError, match=r"has the labels yes, .* for 'rain'; valid: yes, no, each once"):
+            Factor((rain,), pd.Series([1.0, 3.0], index=index))
+    for wrong in (pd.Series([1.0, 3.0]), pd.Series([1.0, 3.0], index=["yes", "no"])):
+        with pytest.raises(ModelError, match="the table has shape"):
+            Factor((rain, wet), wrong)

@@ -416,6 +416,39 @@ def test_observations_may_come_from_a_generator() -> None:
     assert model.beliefs(forward(model.tokens, model.weights)).shape == (6, len(hmm.states))
 
 
+def test_a_table_is_no_sequence_and_says_so() -> None:
+    """Its columns' labels, 0 by default, are no observations."""
+    hmm = HMM([0.5, 0.5], np.eye(2), np.full((2, 3), 1 / 3))
+    frame = pd.DataFrame([0, 1, 2])
+    for method in (filter_states, smooth_states, viterbi, log_likelihood, compile_filter):
+        with pytest.raises(EvidenceError, match="not a DataFrame; give one column, or the rows as an array"):
+            method(hmm, frame)
+        with pytest.raises(EvidenceError, match="observations must be a sequence of symbols, not the ndarray"):
+            method(hmm, np.array(1))
+    assert hmm.numbers(frame[0]) == [0, 1, 2]
+
+
+def test_labels_of_pandas_name_the_states_in_any_order() -> None:
+    names, shown = ["wet", "dry"], ["umbrella", "hat"]
+    hmm = HMM([0.1, 0.9], [[0.8, 0.2], [0.3, 0.7]], [[0.6, 0.4], [0.05, 0.95]], names, shown)
+    initial = pd.Series(hmm.initial, names)
+    transition = pd.DataFrame(hmm.transition, names, names).loc[::-1, ["wet", "dry"]]
+    emission = pd.DataFrame(hmm.emission, names, shown).loc[:, ::-1]
+    for states, symbols in ((names, shown), (None, None)):
+        found = HMM(initial, transition, emission, states, symbols)
+        assert found.states == hmm.states
+        order = [found.symbols.index(symbol) for symbol in shown]
+        for own, wanted in ((found.initial, hmm.initial), (found.transition, hmm.transition)):
+            assert np.array_equal(own, wanted)
+        assert np.array_equal(found.emission[:, order], hmm.emission)
+    numbered = HMM(pd.Series([0.1, 0.9]), hmm.transition, pd.DataFrame(hmm.emission), names, shown)
+    assert np.array_equal(numbered.emission, hmm.emission)
+    with pytest.raises(
+        ModelError, match="transition has the labels wet, damp for 'states'; valid: wet, dry, each once"
+    ):
+        HMM(initial, pd.DataFrame(hmm.transition, ["wet", "damp"], names), emission)
+
+
 def test_bad_input() -> None:
     hmm = HMM([0.5, 0.5], np.eye(2), np.eye(2), ("rain", "sun"), ("wet", "dry"))
     for bad, message in (
