@@ -26,7 +26,7 @@ from bnt.compiler.posterior import transformer_posterior
 from bnt.display import card, counted
 from bnt.errors import valid_names
 from bnt.generation.temperature import in_sequence, positive
-from bnt.graph.evidence import EvidenceLike, parse_evidence
+from bnt.graph.evidence import EvidenceLike, absorb, parse_evidence
 from bnt.graph.factor_graph import Array, Factor, FactorGraph
 from bnt.graph.flat import Ints
 from bnt.graph.pgmpy_bridge import as_graph
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 Method = Literal["exact", "bp", "look-ahead", "transformer"]
 Prefix = tuple[int, ...]  # states of the variables drawn so far
+OF_A_BEGINNING = 256  # bytes: of a tuple, a number and their place in a dict, but for the states
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +139,9 @@ def sampling_law(
     """
     steps = _Steps(model, evidence, temperature, method, order)
     shape = [variable.cardinality for variable in steps.graph.variables]
-    fits("the table of the whole joint distribution", 8.0 * prod(map(float, shape)), MEMORY_LIMIT)
+    beginnings = prod(float(shape[i]) for i in steps.order)
+    bytes_needed = 8.0 * prod(map(float, shape)) + (OF_A_BEGINNING + 8.0 * len(steps.order)) * beginnings
+    fits("the law over all joint states", bytes_needed, MEMORY_LIMIT)
     law = np.zeros(shape)
     reached: dict[Prefix, float] = {(): 1.0}
     for _ in steps.order:
@@ -175,6 +178,8 @@ class _Steps:
         self.evidence: dict[str, Any] = {v[i].name: v[i].states[s] for i, s in found.hard.items()}
         self.evidence |= {v[i].name: np.exp(logs) for i, logs in found.soft.items()}
         free = [i for i in range(self.graph.n_variables) if i not in found.hard]
+        if not free:
+            absorb(self.graph, found)  # no conditional will tell that this evidence is impossible
         names = [v[i].name for i in free]
         self.order = [free[k] for k in in_sequence(order, names)]
         self.law = {True: "p", False: f"p^(1/{temperature:g}), normalised at every step"}[self.power == 1]

@@ -55,10 +55,13 @@ def temperature_law(joint: Any, temperature: float, order: Iterable[Any] | None 
         for k in range(logs.ndim):
             prefix = log_sum(logs, tuple(range(k + 1, logs.ndim)))  # p(x_0..x_k)
             step = np.where(prefix > -np.inf, power * (prefix - log_sum(logs, tuple(range(k, logs.ndim)))), -np.inf)
-            total = log_sum(step, (k,))
-            sampled = sampled + np.where(step > -np.inf, step - total, -np.inf)
+            peaks = step.max(axis=k, keepdims=True)  # taken off first: beside a large power a log 2 would be lost
+            shifted = np.where(step > -np.inf, step - peaks, -np.inf)
+            share = log_sum(shifted, (k,))
+            total = peaks + share
+            sampled = sampled + np.where(step > -np.inf, shifted - share, -np.inf)
             sums = sums + np.where(total > -np.inf, total, 0.0)
-    powered = power * logs
+    powered = power * (logs - logs.max())
     back = np.argsort(axes)
     found = np.exp(sampled).transpose(back)
     wanted = np.exp(powered - log_sum(powered, tuple(range(logs.ndim)))).transpose(back)
@@ -66,9 +69,10 @@ def temperature_law(joint: Any, temperature: float, order: Iterable[Any] | None 
 
 
 def positive(name: str, value: Any) -> float:
-    """Raises BntError unless ``value`` is a finite number above 0."""
+    """Raises BntError unless ``value`` is a finite number above 0, and so is 1 / value."""
     real = isinstance(value, Real) and not isinstance(value, bool)
     need(real and 0 < float(value) < np.inf, f"{name} must be a finite number above 0, not {value!r}")
+    need(1 / float(value) < np.inf, f"{name} must be above 5.6e-309, for its inverse to be finite, not {value!r}")
     return float(value)
 
 

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import chisquare
 
 import bnt
-from bnt import BntError, Factor, FactorGraph, InconsistentEvidenceError, Variable
+from bnt import BntError, Factor, FactorGraph, InconsistentEvidenceError, TooLargeError, Variable
 from bnt.generation.sampling import sample, sampling_law
 from bnt.generation.temperature import temperature_law
 from tests import naive
@@ -144,6 +144,40 @@ def test_a_pgmpy_model_and_a_compiled_one():
 def test_what_is_refused(options, words):
     with pytest.raises(BntError, match=words):
         sample(FRIENDS, **options)
+
+
+@pytest.mark.parametrize("method", ["exact", "bp", "look-ahead", "transformer"])
+def test_impossible_evidence_on_every_variable_is_named_too(method):
+    a, b = (Variable(name, ["0", "1"]) for name in "ab")
+    graph = FactorGraph([a, b], [Factor((a, b), [[1.0, 0.0], [0.5, 1.0]])])
+    for ask in (sample, sampling_law):
+        with pytest.raises(InconsistentEvidenceError, match="probability zero: a=0, b=1"):
+            ask(graph, {"a": "0", "b": "1"}, method=method)
+    assert sample(graph, {"a": "1", "b": "0"}, method=method).states.tolist() == [[1, 0]]
+
+
+def test_the_law_over_a_million_joint_states_is_refused_at_once():
+    graph = FactorGraph([Variable(f"v{i}", ["0", "1"]) for i in range(20)], [])
+    with pytest.raises(TooLargeError, match="the law over all joint states"):
+        sampling_law(graph)
+    seen = {f"v{i}": "0" for i in range(16)}
+    assert sampling_law(graph, seen).sum() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("method", ["exact", "bp"])
+def test_nearly_no_temperature_at_all(method):
+    v = [Variable(f"v{i}", ["0", "1"]) for i in range(2)]
+    p = np.array([[0.28, 0.28], [0.43, 0.01]])
+    for temperature in (1e-20, 1e-300):
+        for law in (
+            sampling_law(FactorGraph(v, [Factor(v, p)]), None, temperature, method),
+            temperature_law(p, temperature).sampled,
+        ):
+            np.testing.assert_allclose(law, [[0.5, 0.5], [0, 0]], atol=1e-12)
+    np.testing.assert_allclose(temperature_law(np.ones((2, 3)), 1e-300).power, 1 / 6)
+    for ask in (sample, sampling_law, temperature_law):
+        with pytest.raises(BntError, match="its inverse to be finite"):
+            ask(FactorGraph(v, []), temperature=1e-309)
 
 
 def test_impossible_evidence_is_named():
