@@ -20,6 +20,7 @@ from bnt.checks import in_order, need, real_array, whole_number
 from bnt.display import card, counted
 from bnt.errors import BntError, InconsistentEvidenceError, ModelError, valid_names
 from bnt.generation.sampling import generator
+from bnt.generation.temperature import log_of, log_sum
 from bnt.graph.factor_graph import Array
 from bnt.graph.flat import Ints
 from bnt.sequences.hmm import HMM, Observations, filter_states
@@ -82,14 +83,14 @@ def conditioned_chain(
     need(observations is None or known, "observations belong to an HMM; this chain shows none")
     start = hmm.initial if observations is None else filter_states(hmm, observations)[-1]
     transitions, h, scale = _backward(hmm.transition, weights)
-    first = start * h[0]
-    total = float(first.sum())
-    if total == 0:
+    first = log_of(start) + h[0]
+    total = float(log_sum(first, (0,))[0])
+    if total == -np.inf:
         raise InconsistentEvidenceError(
             f"probability zero: no path of {steps} steps leads from where the chain can be to the goal"
             f"{_fewest(hmm, start, weights)}"
         )
-    return ConditionedChain(first / total, transitions, float(np.log(total)) + scale, hmm.states)
+    return ConditionedChain(np.exp(first - total), transitions, total + scale, hmm.states)
 
 
 def without_goal(initial: Array, transition: Array, steps: int, states: Sequence[str]) -> ConditionedChain:
@@ -115,24 +116,27 @@ def h_transform(matrix: ArrayLike, weights: ArrayLike, steps: int | None = None)
     rule = f"weights must be finite and >= 0, of shape ({len(A)},) or (steps + 1, {len(A)}), not {w.shape}"
     need(shaped and _good(w), rule, error=ModelError)
     transitions, h, _ = _backward(A, w)
-    return transitions, h
+    return transitions, np.exp(h)
 
 
 def _backward(A: Array, weights: Array) -> tuple[Array, Array, float]:
-    """Tables, h with rows scaled to a largest entry of one (zeros stay), and the log of all scales together."""
+    """Tables, log h with rows scaled to a largest entry of 0, and the log of all scales together.
+
+    In logarithms: next to a state with an easy way to the goal, one with a hard way would underflow to none at all.
+    """
     h: list[Array] = []
     transitions: list[Array] = []
-    scale = 0.0
+    scale, log_A = 0.0, log_of(A)
     for t in range(len(weights) - 1, -1, -1):
-        now = weights[t]
+        now = log_of(weights[t])
         if h:
-            ways = A * h[-1]
-            ahead = ways.sum(axis=1)
-            transitions.append(ways / np.where(ahead > 0, ahead, 1.0)[:, None])
-            now = now * ahead
+            ways = log_A + h[-1]
+            ahead = log_sum(ways, (1,))
+            transitions.append(np.exp(ways - np.where(ahead > -np.inf, ahead, 0.0)))
+            now = now + ahead[:, 0]
         top = float(now.max())
-        if top > 0:
-            now, scale = now / top, scale + float(np.log(top))
+        if top > -np.inf:
+            now, scale = now - top, scale + top
         h.append(now)
     return np.array(transitions[::-1]), np.array(h[::-1]), scale
 

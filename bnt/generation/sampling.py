@@ -25,7 +25,7 @@ from bnt.compiler.model import CompiledModel
 from bnt.compiler.posterior import transformer_posterior
 from bnt.display import card, counted
 from bnt.errors import valid_names
-from bnt.generation.temperature import in_sequence, positive
+from bnt.generation.temperature import in_sequence, log_of, positive
 from bnt.graph.evidence import EvidenceLike, absorb, parse_evidence
 from bnt.graph.factor_graph import Array, Factor, FactorGraph
 from bnt.graph.flat import Ints
@@ -212,7 +212,6 @@ class _Steps:
         self.status = weakest([self.status, answer.status_of(name)])
         p: Array = np.asarray(answer.beliefs.vector(name))
         if self.method != "look-ahead" and self.power != 1:
-            with np.errstate(divide="ignore"):
-                logs = self.power * np.log(p)
+            logs = self.power * log_of(p)
             p = np.exp(logs - logs.max())
         return p / p.sum()

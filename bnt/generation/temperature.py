@@ -89,6 +89,12 @@ def in_sequence(order: Iterable[Any] | None, names: list[Any]) -> list[int]:
     return [names.index(name) for name in wanted]
 
 
+def log_of(values: Array) -> Array:
+    """Logarithms, -inf of zeros."""
+    with np.errstate(divide="ignore"):
+        return np.log(values)
+
+
 def log_sum(logs: Array, axes: tuple[int, ...]) -> Array:
     """log sum exp over these axes, which are kept with length 1."""
     peak = logs.max(axis=axes, keepdims=True)
@@ -103,8 +109,7 @@ def _log_table(joint: Any) -> tuple[Array, list[Any]]:
         table = real_array("the joint", joint, error=ModelError)
         good = table.ndim > 0 and table.size > 0 and bool((np.isfinite(table) & (table >= 0)).all()) and table.any()
         need(good, "the joint must be a table of finite numbers >= 0 that are not all zero", error=ModelError)
-        with np.errstate(divide="ignore"):
-            return np.log(table), list(range(table.ndim))
+        return log_of(table), list(range(table.ndim))
     graph = as_graph(joint)
     shape = [variable.cardinality for variable in graph.variables]
     fits("the table of the whole joint distribution", 8.0 * prod(map(float, shape)), MEMORY_LIMIT)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bnt.checks import in_order, need, real_array, whole_number
+from bnt.checks import in_order, is_real, need, real_array, whole_number
 from bnt.errors import ModelError
 from bnt.generation.sampling import generator
 from bnt.graph.factor_graph import Array
@@ -37,9 +37,12 @@ class Room:
     hmm: HMM
 
     def grid(self, values: ArrayLike) -> Array:
-        """One number per cell as a map, shape (rows, columns), NaN where there is wall."""
+        """One number per cell as a map, shape (rows, columns), NaN at walls. Raises ModelError: not those."""
+        given = real_array("values", values, error=ModelError)
+        rule = f"values must be {len(self.cells)} numbers, one per cell, not of shape {given.shape}"
+        need(given.shape == (len(self.cells),), rule, error=ModelError)
         found = np.full((len(self.plan), len(self.plan[0])), np.nan)
-        found[tuple(np.transpose(self.cells))] = real_array("values", values)
+        found[tuple(np.transpose(self.cells))] = given
         return found
 
     def distances(self, goal: str) -> Ints:
@@ -54,10 +57,17 @@ class Room:
 
     def steered(self, goal: str, strength: float) -> Array:
         """Steps that favour what is nearer, A_ij exp(-strength * distance of j to the goal), rows scaled to sum to one:
-        no conditioning on the goal. Raises as ``distances``, and ModelError where a cell has no way to the goal."""
+        no conditioning on the goal. Raises as ``distances``, and ModelError where a cell has no way to the goal, or for
+        a strength that is not finite."""
+        need(
+            is_real(strength) and bool(np.isfinite(strength)),
+            f"strength must be finite: {strength!r}",
+            error=ModelError,
+        )
         far = self.distances(goal)
         need(bool((far >= 0).all()), f"some cells of the room have no way to {goal}", error=ModelError)
-        steps = self.hmm.transition * np.exp(-strength * far)
+        wanted = np.where(self.hmm.transition > 0, -float(strength) * far, -np.inf)
+        steps = self.hmm.transition * np.exp(wanted - wanted.max(axis=1, keepdims=True))
         found: Array = steps / steps.sum(axis=1, keepdims=True)
         return found
 
@@ -90,7 +100,7 @@ def make_room(plan: Sequence[str] = PLAN, noise: float = 0.1) -> Room:
     rows = in_order("the plan", plan, "rows", error=ModelError)
     same = bool(rows) and all(isinstance(row, str) and len(row) == len(rows[0]) for row in rows)
     need(same and len(rows[0]) <= 26, "the plan must be rows of text of one length, at most 26", error=ModelError)
-    need(0 <= noise <= 1, f"noise must be a probability, not {noise!r}", error=ModelError)
+    check_probability("noise", noise)
     cells = tuple((r, c) for r, row in enumerate(rows) for c, mark in enumerate(row) if mark == ".")
     need(bool(cells), 'the plan has no floor; "." is floor', error=ModelError)
     index = {cell: i for i, cell in enumerate(cells)}
@@ -127,8 +137,12 @@ class Ball:
         return np.eye(self.size**2)[[self.size * r + c for r, c, _, _ in self.states]]
 
     def video(self, frames: int, noise: float, seed: Any = 0) -> tuple[Ints, NDArray[np.bool_]]:
-        """States (T,) and frames (T, n, n) in which each pixel is flipped with probability ``noise``."""
+        """States (T,) and frames (T, n, n) in which each pixel is flipped with probability ``noise``.
+
+        Raises ModelError: noise outside 0..1; BntError: no frames, a seed that is none.
+        """
         rng = generator(seed)
+        check_probability("noise", noise)
         x = [int(rng.choice(len(self.states), p=self.initial))]
         while len(x) < whole_number("frames", frames, 1):
             x.append(int(rng.choice(len(self.states), p=self.transition[x[-1]])))
@@ -146,7 +160,7 @@ class Ball:
         shown = real_array("frames", frames, error=ModelError)
         shape = (self.size, self.size)
         need(shown.shape[1:] == shape, f"frames must have shape (T, {shape[0]}, {shape[1]})", error=ModelError)
-        need(0 < noise < 1, f"noise must lie between 0 and 1, not {noise!r}", error=ModelError)
+        need(is_real(noise) and 0 < noise < 1, f"noise must lie between 0 and 1, not {noise!r}", error=ModelError)
         flat = shown.reshape(len(shown), -1) > 0.5
         wrong = (flat[:, None, :] != (self.places > 0)[None]).sum(axis=2)
         return wrong * np.log(noise) + (self.size**2 - wrong) * np.log1p(-noise)
@@ -158,7 +172,7 @@ def make_ball(size: int, keep: float = 0.85) -> Ball:
     Raises ModelError: size below 2, keep outside 0..1.
     """
     size = whole_number("size", size, 2, error=ModelError)
-    need(0 <= keep <= 1, f"keep must be a probability, not {keep!r}", error=ModelError)
+    check_probability("keep", keep)
     states = tuple((r, c, a, b) for r in range(size) for c in range(size) for a in (-1, 1) for b in (-1, 1))
     index = {state: i for i, state in enumerate(states)}
     A, other = np.zeros((len(states), len(states))), (1 - keep) / 3
@@ -168,6 +182,11 @@ def make_ball(size: int, keep: float = 0.85) -> Ball:
             e = right if 0 <= c + right < size else -right
             A[i, index[r + d, c + e, d, e]] += p
     return Ball(size, states, np.full(len(states), 1 / len(states)), A)
+
+
+def check_probability(name: str, value: Any) -> None:
+    """Raises ModelError unless ``value`` is a number from 0 to 1."""
+    need(is_real(value) and 0 <= value <= 1, f"{name} must be a probability, not {value!r}", error=ModelError)
 
 
 class HitRates(NamedTuple):
@@ -181,7 +200,10 @@ class HitRates(NamedTuple):
 def hit_rates(
     ball: Ball, noise: float, *, videos: int = 40, frames: int = 20, since: int = 10, seed: Any = 0
 ) -> HitRates:
-    """Filters videos frame by frame and counts from the frame ``since`` on. Raises as ``video``, ``log_likelihood``."""
+    """Filters videos frame by frame, counts from the frame ``since`` on. Raises as ``video``, ``log_likelihood``, and
+    BntError where no frame is counted."""
+    whole_number("videos", videos, 1)
+    whole_number("since", since, 1, whole_number("frames", frames, 1))
     rng, alone, filtered, sure = generator(seed), [], [], []
     for _ in range(videos):
         states, shown = ball.video(frames, noise, rng)

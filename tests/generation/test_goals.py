@@ -98,6 +98,16 @@ def test_long_ways_do_not_underflow():
     assert np.isfinite(found.transitions).all()
 
 
+def test_a_hard_way_beside_an_easy_one_does_not_underflow():
+    """From a the goal has probability 1e-400, from d probability 1; who is in a must still find the way."""
+    A = [[1 - 1e-200, 1e-200, 0, 0], [0, 1 - 1e-200, 1e-200, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
+    found = conditioned_chain(([1, 0, 0, 0], A), [0, 0, 1, 1], 2)
+    assert found.log_probability == pytest.approx(-400 * np.log(10), rel=1e-12)
+    np.testing.assert_allclose(found.marginals(), np.eye(4)[:3], atol=1e-15)
+    assert found.sample(3).tolist() == [[0, 1, 2]] * 3
+    np.testing.assert_allclose(h_transform(A, [0, 0, 1, 1], 2)[0][0][0], [0, 1, 0, 0], atol=1e-15)
+
+
 LINE = HMM([1, 0, 0], [[0.5, 0.5, 0], [0, 0.5, 0.5], [0, 0, 1]], np.ones((3, 1)), states=("a", "b", "c"))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import bnt
-from bnt import ModelError
+from bnt import BntError, ModelError
 from bnt.generation.worlds import PLAN, hit_rates, make_ball, make_room
 
 
@@ -44,6 +44,23 @@ def test_steered_steps_by_hand():
     np.testing.assert_allclose(room.steered("c1", 0.0), room.hmm.transition)
     with pytest.raises(ModelError, match="no way to a1"):
         make_room([".#."]).steered("a1", 1.0)
+
+
+def test_a_strength_however_large_takes_the_shortest_way():
+    room = make_room()
+    for strength in (1e3, 1e9):  # exp(-strength * distance) is 0 in float64, all along the row
+        steps = room.steered("a1", strength)
+        np.testing.assert_allclose(steps.sum(axis=1), 1.0)
+        far = room.distances("a1")
+        best = np.where(room.hmm.transition > 0, far, 99).min(axis=1)
+        np.testing.assert_allclose(steps @ far, best, atol=1e-12)
+
+
+def test_hit_rates_of_nothing_are_refused():
+    ball = make_ball(3)
+    for options in ({"videos": 0}, {"frames": 3, "since": 4}, {"since": 0}):
+        with pytest.raises(BntError, match="must be a whole number"):
+            hit_rates(ball, 0.1, **options)
 
 
 def test_hit_rates_without_noise_and_with_much():
@@ -100,6 +117,15 @@ def test_each_frame_as_its_own_likelihood_in_the_causal_transformer():
         (lambda: make_ball(3, 1.1), "keep must be a probability"),
         (lambda: make_ball(3).log_likelihood(np.zeros((2, 4, 4)), 0.1), r"frames must have shape \(T, 3, 3\)"),
         (lambda: make_ball(3).log_likelihood(np.zeros((2, 3, 3)), 0), "noise must lie between 0 and 1"),
+        (lambda: make_ball(3).log_likelihood(np.zeros((2, 3, 3)), "0.1"), "noise must lie between 0 and 1"),
+        (lambda: make_room(noise="0.1"), "noise must be a probability, not '0.1'"),
+        (lambda: make_ball(3, None), "keep must be a probability, not None"),
+        (lambda: make_ball(3).video(2, float("nan")), "noise must be a probability, not nan"),
+        (lambda: make_ball(3).video(2, 2), "noise must be a probability, not 2"),
+        (lambda: make_room().grid([1.0, 2.0]), "30 numbers, one per cell, not of shape \\(2,\\)"),
+        (lambda: make_room().grid(0.5), "not of shape \\(\\)"),
+        (lambda: make_room().steered("a1", float("nan")), "strength must be finite"),
+        (lambda: make_room().steered("a1", "4"), "strength must be finite"),
     ],
 )
 def test_what_is_refused(make, words):
