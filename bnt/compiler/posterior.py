@@ -10,6 +10,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
+from bnt.checks import in_order
 from bnt.compiler.compile import Construction, compile_graph
 from bnt.compiler.model import reference
 from bnt.errors import TooLargeError, UnsupportedModelError
@@ -50,7 +51,9 @@ def transformer_posterior(
     ``compile_graph``, and DisagreementError where the answer is off by more than AGREEMENT.
     """
     graph = as_graph(graph)
-    asked = tuple(graph.index if query is None else dict.fromkeys(query))
+    asked = tuple(graph.index) if query is None else tuple(dict.fromkeys(in_order("query", query, "variable names")))
+    for one in asked:
+        graph.position(one)
     name = ASKED_AS.get(construction, "transformer")  # compile_graph refuses what is none
     question = Asked(graph, parse_evidence(graph, evidence), name, whole=query is None)
     if construction == "junction-tree":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -36,14 +36,15 @@ def ground_question(
     """
     base = subject.base if isinstance(subject, Grounding) else subject
     named = None if queries is None else [base.concept(one) for one in in_order("queries", queries, "atoms")]
+    known = evidence if isinstance(evidence, Mapping) else {}  # read_evidence refuses anything else
     if isinstance(subject, Grounding):
         ground = subject
     elif named is None:
         ground = base.ground()
     else:
-        ground = ground_for(base, [*named, *(base.concept(one) for one in (evidence or {}))])
+        ground = ground_for(base, [*named, *(base.concept(one) for one in known)])
     atoms = list(ground.atoms) if named is None else [one for one in named if one in ground.clauses]
-    _, known = read_evidence(ground, evidence)
+    _, known = read_evidence(ground, evidence)  # of atoms that are not certain
     seen = [one for one in ground.atoms if str(one) in known]
     return ground.graph_of([*atoms, *seen]), [str(one) for one in atoms], known
 

@@ -74,8 +74,8 @@ def parse_evidence(graph: FactorGraph, evidence: EvidenceLike) -> Evidence:
     Each value is a state name (hard) or likelihoods of all states: a dict state -> weight, a pandas Series, a pgmpy
     TabularCPD or DiscreteFactor over that variable, or a vector in state order (soft; any scale). Soft evidence that
     leaves a single state is hard.
-    Raises UnknownVariableError, UnknownStateError, EvidenceError (wrong length, missing state, negative, NaN), and
-    ModelError where ``graph`` is no FactorGraph.
+    Raises UnknownVariableError, UnknownStateError, EvidenceError (wrong length, missing state, negative, NaN, twice),
+    and ModelError where ``graph`` is no FactorGraph.
     """
     of_kind("the graph", graph, FactorGraph, hint=A_GRAPH, error=ModelError)
     hard: dict[int, int] = {}
@@ -86,6 +86,8 @@ def parse_evidence(graph: FactorGraph, evidence: EvidenceLike) -> Evidence:
     for name, value in (evidence or {}).items():
         i = graph.position(name)
         variable = graph.variable_at(i)
+        if i in hard or i in soft:  # pgmpy may name by numbers: 0 and "0" are one variable
+            raise EvidenceError(f"evidence on {variable.name!r} is given twice; give it once")
         if isinstance(value, str):
             hard[i] = variable.state_index(value)
             continue
@@ -102,6 +104,12 @@ def parse_evidence(graph: FactorGraph, evidence: EvidenceLike) -> Evidence:
             with np.errstate(divide="ignore"):
                 soft[i] = np.log(likelihood)
     return Evidence(hard, soft, constant)
+
+
+def by_name(graph: FactorGraph, evidence: EvidenceLike) -> dict[str, Any]:
+    """The same evidence with the variables' own names as keys, checked. Raises as ``parse_evidence``."""
+    parse_evidence(graph, evidence)
+    return {graph.variable_at(graph.position(key)).name: value for key, value in (evidence or {}).items()}
 
 
 def likelihoods(variable: Variable, value: object) -> Array:

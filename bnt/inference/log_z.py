@@ -8,8 +8,9 @@ import numpy as np
 
 from bnt.checks import whole_number
 from bnt.errors import EvidenceError, InconsistentEvidenceError
-from bnt.graph.evidence import EvidenceLike, likelihoods, parse_evidence
+from bnt.graph.evidence import EvidenceLike, by_name, likelihoods, parse_evidence
 from bnt.graph.factor_graph import FactorGraph
+from bnt.graph.pgmpy_bridge import as_graph
 from bnt.inference.variational import MeanFieldResult, run_mean_field, run_trw
 
 
@@ -58,16 +59,17 @@ def posterior_bounds(
     ``log_z_bounds`` is.
     Raises as ``log_z_bounds``, and EvidenceError where the variable is observed.
     """
-    states = graph.variable(variable).states
-    given = dict(evidence or {})
-    own = given.pop(variable, None)
-    if own is not None and parse_evidence(graph, {variable: own}).hard:
+    graph = as_graph(graph)
+    given = by_name(graph, evidence)
+    asked = graph.variable(variable)
+    own, states = given.pop(asked.name, None), asked.states
+    if own is not None and parse_evidence(graph, {asked.name: own}).hard:
         raise EvidenceError(f"{variable!r} is observed; its state is certain")
-    weights = np.ones(len(states)) if own is None else likelihoods(graph.variable(variable), own)
+    weights = np.ones(len(states)) if own is None else likelihoods(asked, own)
     found = []
     for state, weight in zip(states, weights.tolist(), strict=True):
         try:
-            bounds = log_z_bounds(graph, {**given, variable: state}) if weight > 0 else LogZBounds(-np.inf, -np.inf)
+            bounds = log_z_bounds(graph, {**given, asked.name: state}) if weight > 0 else LogZBounds(-np.inf, -np.inf)
         except InconsistentEvidenceError:
             bounds = LogZBounds(-np.inf, -np.inf)
         shift = float(np.log(weight)) if weight > 0 else 0.0

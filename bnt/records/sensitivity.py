@@ -19,8 +19,9 @@ from typing import NamedTuple
 import numpy as np
 
 from bnt.checks import MEMORY_LIMIT
-from bnt.graph.evidence import EvidenceLike
+from bnt.graph.evidence import EvidenceLike, by_name
 from bnt.graph.factor_graph import Array, FactorGraph
+from bnt.graph.pgmpy_bridge import as_graph
 from bnt.inference.exact import exact_marginals
 from bnt.inference.scope_marginals import scope_marginals
 
@@ -54,8 +55,9 @@ def entry_sensitivity(
     An impossible entry (zero) is left out: no proportion of it is anything else. Raises as ``scope_marginals``, and
     UnknownStateError.
     """
+    graph = as_graph(graph)
     asked = graph.variable(variable).state_index(state)
-    given = dict(evidence or {})
+    given = by_name(graph, evidence)
     before = scope_marginals(graph, given, memory_limit=memory_limit)
     answer = float(exact_marginals(graph, given, memory_limit=memory_limit).beliefs.vector(variable)[asked])
     if not 0.0 < answer < 1.0:
@@ -91,5 +93,6 @@ def _kept(marginal: Array, place: tuple[int, ...], axis: int, value: float) -> f
 
 
 def _with(graph: FactorGraph, evidence: dict[str, object], name: str, state: int) -> dict[str, object]:
-    """The evidence and this state. Soft evidence on the same variable is part of both passes, so it may go."""
-    return {**{key: value for key, value in evidence.items() if key != name}, name: graph.variable(name).states[state]}
+    """Evidence by name, and this state. Soft evidence on the same variable is part of both passes, so it may go."""
+    variable = graph.variable(name)
+    return {**evidence, variable.name: variable.states[state]}

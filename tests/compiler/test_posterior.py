@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bnt import exact_marginals, run_bp
+from bnt import BntError, UnknownVariableError, exact_marginals, run_bp
 from bnt.compiler import posterior as module
 from bnt.compiler.posterior import DisagreementError, image_beliefs, transformer_posterior
 from bnt.graph.networks import grid, load_graph, noisy_image
@@ -58,3 +58,13 @@ def test_beliefs_of_pixels_are_those_of_belief_propagation_round_by_round():
     assert found.shape == (5, 5, 4)
     for r in range(5):
         assert np.abs(found[r].ravel() - run_bp(graph, rounds=r).beliefs.flat[1::2]).max() < 1e-12
+
+
+def test_a_query_is_read_as_by_posterior():
+    graph = grid(2, 2)
+    names = list(graph.index)
+    for query in ("".join(names), 5, {names[0]}):
+        with pytest.raises(BntError, match="query must be a sequence of variable names"):
+            transformer_posterior(graph, None, query)
+    with pytest.raises(UnknownVariableError, match="'nowhere'"):
+        transformer_posterior(graph, None, ["nowhere"])

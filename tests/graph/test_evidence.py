@@ -146,6 +146,14 @@ def test_bad_evidence_names_the_thing_and_what_is_valid(evidence, error, words):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("first", ["yes", [0.2, 0.8]])
+@pytest.mark.parametrize("second", ["no", [0.5, 0.1]])
+def test_evidence_by_name_and_by_number_on_one_variable_is_given_twice(first, second):
+    graph = FactorGraph([Variable("7", ["no", "yes"])], [])
+    with pytest.raises(EvidenceError, match="'7' is given twice"):
+        absorb(graph, {"7": first, 7: second})
+
+
 @pytest.mark.parametrize("ask", [run_bp, exact_marginals, compile_graph, absorb, lambda graph: run_bp_batch(graph, {})])
 def test_what_is_no_factor_graph_is_told_how_to_become_one(ask):
     for wrong in ({"a": 1}, "asia", None):

@@ -5,7 +5,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bnt import BntError, exact_marginals, log_z_bounds, posterior_bounds, run_mean_field, run_trw
+from bnt import (
+    BntError,
+    EvidenceError,
+    Factor,
+    FactorGraph,
+    Variable,
+    exact_marginals,
+    load_network,
+    log_z_bounds,
+    posterior_bounds,
+    run_mean_field,
+    run_trw,
+)
+from bnt.records.sensitivity import entry_sensitivity
 from tests import naive, random_graphs
 from tests.inference.test_variational import hard_evidence, positive_pairwise
 
@@ -52,6 +65,42 @@ def test_posterior_bounds_are_tight_on_forests_and_know_what_is_impossible():
         assert upper - lower < 1e-10
     with pytest.raises(BntError, match="observed"):
         posterior_bounds(graph, "x1", {"x1": "s0"})
+
+
+def numbered():
+    """Variables that pgmpy would name 0 and 1."""
+    a, b = Variable("0", ["no", "yes"]), Variable("1", ["no", "yes"])
+    return FactorGraph([a, b], [Factor([a], [0.3, 0.7]), Factor([a, b], [[0.9, 0.1], [0.2, 0.8]])])
+
+
+def test_posterior_bounds_see_evidence_under_a_number_for_a_name():
+    graph = numbered()
+    with pytest.raises(BntError, match="observed"):
+        posterior_bounds(graph, "0", {0: "yes"})
+    for soft in ({0: [0.1, 0.9]}, {"0": [0.1, 0.9]}):
+        lower, upper = posterior_bounds(graph, "0", soft)["yes"]
+        assert lower <= 0.63 / 0.66 <= upper
+        assert upper - lower < 1e-10
+    assert posterior_bounds(graph, 0, {1: "yes"}) == posterior_bounds(graph, "0", {"1": "yes"})
+
+
+@pytest.mark.parametrize("evidence", ["0", ["0"], 5, {"0"}, [("0", "yes")]])
+def test_evidence_that_is_no_mapping_is_refused(evidence):
+    with pytest.raises(EvidenceError, match="evidence must be a mapping"):
+        posterior_bounds(numbered(), "1", evidence)
+    with pytest.raises(EvidenceError, match="evidence must be a mapping"):
+        entry_sensitivity(numbered(), "1", "yes", evidence)
+
+
+def test_a_pgmpy_model_is_as_good_as_its_graph():
+    model = load_network("cancer")
+    graph = FactorGraph.from_pgmpy(model)
+    assert posterior_bounds(model, "Smoker", {"Xray": "positive"}) == posterior_bounds(
+        graph, "Smoker", {"Xray": "positive"}
+    )
+    assert entry_sensitivity(model, "Cancer", "True") == entry_sensitivity(graph, "Cancer", "True")
+    with pytest.raises(BntError, match="must be a FactorGraph"):
+        posterior_bounds(None, "Cancer")
 
 
 def test_on_a_forest_the_interval_is_rounding_alone():
