@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from bnt.checks import need
+from bnt.checks import in_order, is_real, need
 from bnt.display import card, counted
 from bnt.errors import BntError, FormatError, UnsupportedModelError
 from bnt.transformer.blocks import FFN, Array, Attention, Head, Layer, LayerNorm, Weights
@@ -59,10 +59,11 @@ class Encoder:
 
         Raises BntError: no token, a number outside the vocabulary, more tokens than there are positions.
         """
-        ids = self.ids(text) if isinstance(text, str) else list(text)
+        ids = self.ids(text) if isinstance(text, str) else list(in_order("a text", text, "numbers of tokens"))
         need(len(ids) > 0, "an encoder needs at least one token")
         need(len(ids) <= len(self.positions), f"{len(ids)} tokens; {self.name} has {len(self.positions)} positions")
-        legal = all(isinstance(i, int | np.integer) and 0 <= i < len(self.words) for i in ids)
+        whole = all(isinstance(i, int | np.integer) and not isinstance(i, bool) for i in ids)
+        legal = whole and all(0 <= i < len(self.words) for i in ids)
         need(legal, f"numbers of tokens must be whole, from 0 to {len(self.words) - 1}")
         return self.norm(self.words[ids] + self.positions[: len(ids)] + self.kinds[0])
 
@@ -110,8 +111,8 @@ def load_encoder(path: str | os.PathLike[str]) -> Encoder:
     """The encoder in a folder, or beside the given ``.safetensors`` file.
 
     Raises BntError: no such folder, or a library that is missing; FormatError: a file that cannot be read, or a part
-    that is missing or has another shape, by name; UnsupportedModelError: no absolute positions, another activation, a
-    decoder.
+    that is missing or has another shape, by name, or layers that config.json does not count; UnsupportedModelError: no
+    absolute positions, or those of another kind (RoBERTa's begin at 2), another activation, a decoder.
     """
     folder = Path(path)
     file = folder / "model.safetensors" if folder.suffix != ".safetensors" else folder
@@ -133,12 +134,19 @@ def _config(path: Path) -> dict[str, Any]:
             raise FormatError(f"{path}: {key!r} must be a whole number of at least 1")
     if (kind := found.get("position_embedding_type", "absolute")) != "absolute":
         raise UnsupportedModelError(f"{path}: positions are {kind!r}; only 'absolute' ones are read")
-    if (act := found.get("hidden_act", "gelu")) not in ACTIVATION_OF:
+    if (kind := found.get("model_type", "bert")) != "bert":
+        raise UnsupportedModelError(
+            f"{path}: the model is a {kind!r}; only 'bert' is read: others count positions anew"
+        )
+    if (act := found.get("hidden_act", "gelu")) not in list(ACTIVATION_OF):  # what is no text has no hash, perhaps
         raise UnsupportedModelError(f"{path}: the activation is {act!r}; valid: {', '.join(ACTIVATION_OF)}")
     if found.get("is_decoder"):
         raise UnsupportedModelError(f"{path}: this is a decoder; an encoder is wanted")
     if found["hidden_size"] % found["num_attention_heads"]:
         raise FormatError(f"{path}: {found['num_attention_heads']} heads do not divide {found['hidden_size']} columns")
+    epsilon = found.setdefault("layer_norm_eps", 1e-12)
+    if not is_real(epsilon) or isinstance(epsilon, bool) or not 0 <= epsilon < math.inf:
+        raise FormatError(f"{path}: 'layer_norm_eps' must be a number of at least 0, not {epsilon!r}")
     return found
 
 
@@ -151,7 +159,7 @@ def _tensors(path: Path) -> dict[str, Array]:
         raise BntError('an encoder needs safetensors; install with: python -m pip install "bnt[encoder]"') from None
     try:
         found = load_file(path)
-    except (OSError, SafetensorError, ValueError) as error:
+    except (OSError, SafetensorError, ValueError, TypeError) as error:  # TypeError: bfloat16, which numpy has not
         raise FormatError(f"{path}: cannot be read as safetensors: {error}") from None
     prefix = next((one for one in PREFIXES if f"{one}embeddings.word_embeddings.weight" in found), None)
     if prefix is None:
@@ -189,7 +197,7 @@ class _Parts:
             raise FormatError(f"the encoder has no {name!r}")
         found = self.tensors[name]
         fits = len(found.shape) == len(shape) and all(b in (None, a) for a, b in zip(found.shape, shape, strict=True))
-        if not fits or not np.isfinite(found).all():
+        if not fits or not found.size or not np.isfinite(found).all():
             raise FormatError(f"{name!r} must be finite and of shape {shape}, not {found.shape}")
         return found
 
@@ -198,7 +206,9 @@ class _Parts:
 
 
 def _build(name: str, config: dict[str, Any], tensors: Mapping[str, Array], tokenizer: Any) -> Encoder:
-    parts, d, epsilon = _Parts(tensors), config["hidden_size"], float(config.get("layer_norm_eps", 1e-12))
+    parts, d, epsilon = _Parts(tensors), config["hidden_size"], float(config["layer_norm_eps"])
+    if any(one.startswith(f"encoder.layer.{config['num_hidden_layers']}.") for one in tensors):
+        raise FormatError(f"the encoder has more layers than the {config['num_hidden_layers']} of its config.json")
     layers = tuple(_layer(parts, f"encoder.layer.{i}.", config, d, epsilon) for i in range(config["num_hidden_layers"]))
     return Encoder(
         name,

@@ -151,18 +151,41 @@ def test_what_cannot_be_read_is_named(folder):
         ({"num_hidden_layers": 3}, FormatError, "no 'encoder.layer.2"),
         ({"hidden_size": 24}, FormatError, "of shape"),
         ({"num_hidden_layers": "2"}, FormatError, "whole number"),
+        ({"num_hidden_layers": 1}, FormatError, "more layers than the 1"),
+        ({"model_type": "roberta"}, UnsupportedModelError, "'roberta'; only 'bert'"),
+        ({"hidden_act": ["gelu"]}, UnsupportedModelError, "gelu.*valid: gelu, relu"),
+        ({"layer_norm_eps": "small"}, FormatError, "'layer_norm_eps' must be a number"),
+        ({"layer_norm_eps": None}, FormatError, "'layer_norm_eps' must be a number"),
+        ({"layer_norm_eps": -1.0}, FormatError, "'layer_norm_eps' must be a number"),
     ):
         with pytest.raises(error, match=says):
             load_encoder(with_config(**changes))
-    with_config()
+    with_config(model_type="bert")
     encoder = load_encoder(folder)
-    for ids, says in (([], "at least one"), ([10], "from 0 to 9"), ([4] * 17, "16 positions"), ([1.5], "whole")):
+    for ids, says in (
+        ([], "at least one"),
+        ([10], "from 0 to 9"),
+        ([4] * 17, "16 positions"),
+        ([1.5], "whole"),
+        ([True], "whole"),
+        ({4, 5}, "sequence of numbers of tokens"),  # in which order?
+        (5, "sequence of numbers of tokens"),
+    ):
         with pytest.raises(BntError, match=says):
             encoder.embed(ids)
     broken = tiny_tensors()
     broken["encoder.layer.1.output.dense.bias"][3] = np.nan
     save_file(broken, folder / "model.safetensors")
     with pytest.raises(FormatError, match=r"layer\.1\.output\.dense\.bias.*finite"):
+        load_encoder(folder)
+    save_file(
+        {**tiny_tensors(), "embeddings.token_type_embeddings.weight": np.ones((0, 12))}, folder / "model.safetensors"
+    )
+    with pytest.raises(FormatError, match=r"token_type_embeddings.*of shape"):
+        load_encoder(folder)
+    header = json.dumps({"a": {"dtype": "BF16", "shape": [1], "data_offsets": [0, 2]}}).encode()
+    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + b"12")
+    with pytest.raises((FormatError, UnsupportedModelError)):
         load_encoder(folder)
     save_file({"other": np.ones(3)}, folder / "model.safetensors")
     with pytest.raises(UnsupportedModelError, match="no encoder of BERT's kind"):
