@@ -82,11 +82,11 @@ def _asked_again(content: Json) -> Record:
         answer = posterior(graph, evidence, query, method, question["mode"], memory_limit=limit)
     record = answer.record(about=question["about"] if question["mode"] == "sum" else None)
     now, kept = record.content["answer"], content["answer"]
+    for name in ("log_z", "log_probability"):  # soft evidence that left one state is a state in the record
+        if isinstance(now[name], float):
+            now[name] += question["log_constant"]
     if now["log_z"] is None or kept["log_z"] is None:  # a first question looks only at what it depends on, a second not
         now["log_z"] = kept["log_z"]
-    for name in ("log_z", "log_probability"):  # soft evidence that left one state is a state in the record
-        if isinstance(kept[name], float) and isinstance(now[name], float):
-            now[name] += question["log_constant"]
     return record
 
 

@@ -54,6 +54,9 @@ def test_questions_put_in_other_words_hold() -> None:
     for method in ("exact", "bp"):
         answer = bnt.posterior(graph, one_left, method=method, mode="max")
         assert (found := replay(answer.record())).holds, str(found)
+    whole = bnt.posterior(graph, one_left, ["Cancer"])  # not the first question to this graph, so it has a log_z;
+    assert whole.log_z is not None
+    assert (found := replay(whole.record())).holds, str(found)  # asked anew of a new graph it has none
     for limit in (math.inf, np.int64(2**20), np.float32(2**20), Fraction(2**21, 2)):
         record = bnt.posterior(graph, {"Xray": "positive"}, ["Cancer"], memory_limit=limit).record()
         assert (found := replay(Record(json.loads(record.to_json())))).holds, str(found)
