@@ -135,7 +135,7 @@ def noisy_image(seen: ArrayLike, coupling: float, noise: float) -> FactorGraph:
     """
     pixels = np.asarray(seen)
     need(pixels.ndim == 2 and pixels.size > 0, f"a picture has rows and columns, not the shape {pixels.shape}")
-    need(0 < noise < 1, f"noise must be between 0 and 1, not {noise!r}")
+    need(is_real(noise) and 0 < noise < 1, f"noise must be between 0 and 1, not {noise!r}")
     width = pixels.shape[1]
     names = [Variable(f"p{i // width}_{i % width}", ("0", "1")) for i in range(pixels.size)]
     right = np.log([noise, 1 - noise])

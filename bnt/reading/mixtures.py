@@ -84,6 +84,8 @@ def gate_of_mixture(means: ArrayLike, covariance: ArrayLike, prior: ArrayLike) -
     m, S, p = real_array("means", means), real_array("covariance", covariance), real_array("prior", prior)
     if m.ndim != 2 or S.shape != (m.shape[1],) * 2 or p.shape != m.shape[:1]:
         raise BntError(f"means (K, d), covariance (d, d) and prior (K,) do not fit: {m.shape}, {S.shape}, {p.shape}")
+    if not (np.isfinite(m).all() and np.isfinite(S).all()):
+        raise BntError("means and covariance must be finite")
     if not (p > 0).all() or abs(p.sum() - 1.0) > 1e-9:
         raise BntError(f"prior must be positive numbers that sum to 1, not {p.tolist()}")
     if not np.allclose(S, S.T) or not (np.linalg.eigvalsh(S) > 0).all():

@@ -176,7 +176,8 @@ def shift_keys(head: Head, vector: ArrayLike) -> Head:
     likelihood of ``posterior_mean`` change. Raises BntError for a vector of another length."""
     added = real_array("the vector", vector)
     d_k = head.W_K.shape[1]
-    need(added.shape == (d_k,), f"the vector must have shape ({d_k},), as the keys of this head, not {added.shape}")
+    legal = added.shape == (d_k,) and bool(np.isfinite(added).all())
+    need(legal, f"the vector must be finite and have shape ({d_k},), as the keys of this head, not {added.shape}")
     return replace(head, b_K=added if head.b_K is None else head.b_K + added)
 
 

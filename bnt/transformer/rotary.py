@@ -65,7 +65,7 @@ def rotary_offset(frequencies: Array, offset: int, n: int, gap: float = GAP) -> 
     need(w.ndim == 1 and len(w) > 0 and bool(np.isfinite(w).all()), "frequencies must be a list of finite numbers")
     count = whole_number("n", n, 2)
     far = whole_number("offset", offset, 1 - count, count - 1)
-    need(is_real(gap) and gap > 0, f"gap must be above 0, not {gap!r}")
+    need(is_real(gap) and 0 < gap < np.inf, f"gap must be above 0 and finite, not {gap!r}")
     found, amplitudes = best_amplitudes(tuple(w.tolist()), count)
     need(found > 1e-12, "these frequencies cannot tell two offsets apart; take more of them, or fewer tokens")
     r = np.sqrt(np.array(amplitudes) * gap / found)

@@ -235,5 +235,7 @@ def test_a_noisy_image_weighs_pictures_as_it_says():
 def test_what_is_no_picture_is_one_sentence():
     with pytest.raises(BntError, match=r"rows and columns, not the shape \(3,\)"):
         networks.noisy_image([0, 1, 0], 0.4, 0.1)
+    with pytest.raises(BntError, match="noise must be between 0 and 1, not '0"):
+        networks.noisy_image(np.zeros((2, 2)), 0.4, "0.1")
     with pytest.raises(BntError, match="noise must be between 0 and 1"):
         networks.noisy_image([[0, 1]], 0.4, 0.0)

@@ -120,6 +120,8 @@ def test_a_log_odds_reading_names_it():
         (lambda s, x: read_gate(s.gate).posterior(x[0]), "x must be finite and have shape"),
         (lambda s, x: gate_of_mixture([[0.0]], [[-1.0]], [1.0]), "positive definite"),
         (lambda s, x: gate_of_mixture([[0.0]], [[1.0]], [0.5]), "sum to 1"),
+        (lambda s, x: gate_of_mixture([[np.nan]], [[1.0]], [1.0]), "must be finite"),
+        (lambda s, x: gate_of_mixture([[0.0]], [[np.inf]], [1.0]), "must be finite"),
         (lambda s, x: gate_of_mixture([[0.0]], [[1.0]], [0.5, 0.5]), "do not fit"),
         (lambda s, x: forward(np.ones((2, 9)), Weights(((s,),))), "the weights expect"),
     ],

@@ -102,6 +102,8 @@ def test_any_prior_fits_as_long_as_the_keys_are_independent():
             any_prior(plain.keys(x), prior)
     with pytest.raises(BntError, match=r"\(4,\), as the keys"):
         shift_keys(plain, np.ones(3))
+    with pytest.raises(BntError, match="must be finite"):
+        shift_keys(plain, [np.nan, 0, 0, 0])
 
 
 def test_frames_and_cards():

@@ -102,6 +102,7 @@ def test_float32_is_one_hot_too():
         (lambda: rotary_offset([np.nan], 0, 5), "frequencies must be"),
         (lambda: rotary_offset([0.0], 1, 5), "cannot tell two offsets apart"),
         (lambda: rotary_offset(rotary_frequencies(4), 1, 5, gap=0), "gap must be above 0"),
+        (lambda: rotary_offset(rotary_frequencies(4), 1, 5, gap=np.inf), "gap must be above 0 and finite"),
         (lambda: Head(*np.ones((3, 2, 2)), np.ones((2, 2)), rotary=np.ones(2)), "rotary must have 1 frequencies"),
         (lambda: Head(*np.ones((3, 2, 2)), np.ones((2, 2)), code=2, rotary=np.ones(1)), "has no routing code"),
     ],
