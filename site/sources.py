@@ -81,7 +81,8 @@ def put_notebooks(folder: Folder, repo: Path, kind: str, settings: Mapping[str, 
         notebook = json.loads(real)
         for widget in widgets_of(notebook).values():
             if widget.mount == "mountGuess":
-                asked = {key: widget[key] for key in ("name", "question", "answer", "choices", "low", "high")}
+                keys = ("name", "question", "answer", "choices", "low", "high", "unit")  # site.js compares questions
+                asked = {key: widget[key] for key in keys}
                 guesses.append({**asked, "lesson": f"{kind}/{path.stem}", "title": title_of(notebook)})
         bar = bar_of(path.stem, kind, settings.get("launch", {}), settings["repository"])
         page = as_page(notebook, path.stem, bar, lambda text: with_claims(text, ids, "../"))
@@ -167,6 +168,13 @@ def hero(repo: Path) -> str:
 
 
 def put_static(folder: Folder, repo: Path, guesses: list[Any]) -> None:
+    """Scripts and styles, and what sets formulas."""
+    put_scripts(folder, repo, guesses)
+    for name, raw in slides.mathjax().items():
+        folder.put(f"_static/mathjax/{name}", raw)
+
+
+def put_scripts(folder: Folder, repo: Path, guesses: list[Any]) -> None:
     """Scripts and styles: those of the widgets are the library's own."""
     widgets = repo / "bnt" / "widgets"
     kinds = sorted({path.stem for path in widgets.glob("*.js")} - {"live", "line"})  # line.js is the kernel's end
@@ -184,8 +192,6 @@ def put_static(folder: Folder, repo: Path, guesses: list[Any]) -> None:
     lines = [f"window.bntWords={json.dumps(words, ensure_ascii=False)};"]
     lines.append(f"window.bntGuesses={json.dumps(guesses, ensure_ascii=False)};")
     folder.put("_static/words.js", "\n".join(lines))
-    for name, raw in slides.mathjax().items():
-        folder.put(f"_static/mathjax/{name}", raw)
 
 
 def put_slides(folder: Folder) -> None:

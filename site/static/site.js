@@ -5,6 +5,7 @@ const keep = {
   set(key, value) {
     try { if (value === null) localStorage.removeItem(key); else localStorage.setItem(key, value); } catch { /* keeps nothing */ }
   },
+  names() { try { return Object.keys(localStorage); } catch { return []; } },
 };
 const make = (tag, attributes = {}, ...children) => {
   const made = document.createElement(tag);
@@ -13,7 +14,9 @@ const make = (tag, attributes = {}, ...children) => {
   return made;
 };
 const doneKey = (notebook) => `bnt-done:${notebook}`;
-const notebookOf = (link) => new URL(link.href, location.href).pathname.match(/\/((?:course|exercises)\/\d\d\w+)\.html$/)?.[1];
+const today = () => new Date().toLocaleDateString("sv"); // 2026-03-01, where the reader is
+const named = (hash) => { try { return decodeURIComponent(hash.slice(1)); } catch { return hash.slice(1); } };
+const notebookOf = (link) => new URL(link.getAttribute("href"), document.baseURI).pathname.match(/\/((?:course|exercises)\/\d\d\w+)\.html$/)?.[1];
 
 function markDone() { // a tick beside each finished lesson, said in words to those who do not see it
   for (const link of document.querySelectorAll(".sidebar-tree a, .bnt-map a")) {
@@ -22,9 +25,16 @@ function markDone() { // a tick beside each finished lesson, said in words to th
     if (!notebook) continue;
     const done = keep.get(doneKey(notebook)) !== null;
     link.classList.toggle("bnt-done", done);
-    if (!(link instanceof HTMLAnchorElement)) continue;
     link.querySelector(".bnt-tick")?.remove();
-    if (done) link.append(make("span", { class: "bnt-tick", role: "img", "aria-label": "done" }, " ✓"));
+    if (!done) continue;
+    const said = { class: "bnt-tick", role: "img", "aria-label": "done" }, box = link.querySelector("rect");
+    if (!box) link.append(make("span", said, " ✓"));
+    else { // a box of the map: in its upper right corner
+      const tick = document.createElementNS(box.namespaceURI, "text"), [x, y, width] = ["x", "y", "width"].map((k) => Number(box.getAttribute(k)));
+      for (const [name, value] of Object.entries({ ...said, x: x + width - 18, y: y + 20 })) tick.setAttribute(name, value);
+      tick.append("✓");
+      link.append(tick);
+    }
   }
 }
 
@@ -35,7 +45,7 @@ function lessonBar() {
   print.hidden = box.parentElement.hidden = false;
   print.addEventListener("click", () => window.print());
   box.checked = keep.get(key) !== null;
-  box.addEventListener("change", () => { keep.set(key, box.checked ? new Date().toISOString().slice(0, 10) : null); markDone(); });
+  box.addEventListener("change", () => { keep.set(key, box.checked ? today() : null); markDone(); });
 }
 
 function glossary() { // what a linked word means, while the pointer or the focus is on it; Escape sends it away
@@ -43,7 +53,7 @@ function glossary() { // what a linked word means, while the pointer or the focu
   document.body.append(tip);
   const hide = () => { tip.hidden = true; };
   for (const link of document.querySelectorAll('article a[href*="glossary.html#"]')) {
-    const entry = (window.bntWords ?? {})[decodeURIComponent(link.hash.slice(1))];
+    const entry = (window.bntWords ?? {})[named(link.hash)];
     if (!entry) continue;
     link.classList.add("bnt-word");
     const show = () => {
@@ -68,7 +78,7 @@ function claims() {
   if (!form) return;
   const rows = [...document.querySelectorAll(".bnt-claims article")];
   const asked = new URLSearchParams(location.search);
-  for (const [name, value] of asked) if (form.elements[name]) form.elements[name].value = value;
+  for (const [name, value] of asked) { const field = form.elements.namedItem(name); if (field) field.value = value; }
   const choose = (byHand) => {
     const { words, verdict, origin, lesson } = Object.fromEntries(new FormData(form));
     const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
@@ -82,8 +92,8 @@ function claims() {
     }
     form.querySelector("[role=status]").textContent = `${shown} of ${rows.length} claims`;
     if (byHand) {
-      const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
-      try { history.replaceState(null, "", query.size ? `?${query}` : location.pathname); } catch { /* a page from a file */ }
+      const query = String(new URLSearchParams([...new FormData(form)].filter(([, value]) => value)));
+      try { history.replaceState(null, "", query ? `?${query}` : location.pathname); } catch { /* a page from a file */ }
     }
   };
   form.hidden = false;
@@ -91,7 +101,7 @@ function claims() {
   form.addEventListener("submit", (event) => event.preventDefault());
   choose(false);
   const here = () => { // a deep link shows its row, whatever was chosen
-    const row = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const row = document.getElementById(named(location.hash));
     if (row?.hidden) { form.reset(); choose(false); row.scrollIntoView(); }
   };
   addEventListener("hashchange", here);
@@ -103,7 +113,12 @@ function progress() {
   if (!home) return;
   const lessons = [...document.querySelectorAll(".sidebar-tree a")].filter((link) => notebookOf(link)?.startsWith("course/"));
   const guesses = window.bntGuesses ?? [];
-  const given = (guess) => { try { return JSON.parse(keep.get(`bnt-guess:${guess.name}`)); } catch { return null; } };
+  const given = ({ name, question, choices, low, high, unit }) => { // as guess.js keeps it: at another question it is none
+    try {
+      const old = JSON.parse(keep.get(`bnt-guess:${name}`));
+      return old?.asked === JSON.stringify([question, choices, low, high, unit]) ? old.guess : null;
+    } catch { return null; }
+  };
   const median = (list) => {
     const sorted = [...list].sort((a, b) => a - b), half = sorted.length >> 1;
     return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
@@ -130,8 +145,7 @@ function progress() {
   const clear = make("button", { type: "button" }, "Forget all of it");
   clear.addEventListener("click", () => {
     if (!confirm("Forget every tick and every prediction that this browser has kept?")) return;
-    for (const link of lessons) keep.set(doneKey(notebookOf(link)), null);
-    for (const guess of guesses) keep.set(`bnt-guess:${guess.name}`, null);
+    for (const name of keep.names()) if (/^bnt-(done|guess):/.test(name)) keep.set(name, null);
     home.replaceChildren();
     progress();
     markDone();
