@@ -107,6 +107,7 @@ function mountExplorer(root, spec) {
       const of = message.at.join(",");
       if (!message.frame.error) frames.set(of, message.frame);
       waiting = null;
+      if (message.frame.error && of === ahead) ahead = null; // an error is not kept: asked for ahead, it would be for ever
       if (of === name()) { clearTimeout(patience); note.textContent = ""; draw(message.frame, true); if (message.frame.error) return; }
     }
     ask();

@@ -126,7 +126,11 @@ class Explorer:
             self.line.send({"type": "ready"})
         elif message["type"] == "draw" and self._is_state(message["at"]):
             at = tuple(message["at"])
-            self.line.send({"type": "frame", "at": list(at), "frame": self.frame(at)})
+            try:
+                frame = self.frame(at)
+            except KeyboardInterrupt:  # the page waits for an answer, and asks for nothing else until it comes
+                frame = {"error": "Interrupted. To have this picture drawn, move away from it and back."}
+            self.line.send({"type": "frame", "at": list(at), "frame": frame})
         elif message["type"] == "rest" and self._is_state(message["at"]):
             for (name, scale), i in zip(self.scales.items(), message["at"], strict=True):
                 self.controls[name].value = scale.values[i]

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import nbformat
 import pytest
 
+from bnt import widgets
+from bnt.widgets.explorer import Explorer, dial
 from tests.browser.lab import Notebook, on_a_phone, serve
 from tests.browser.test_guess import notebook_of
 
@@ -114,3 +116,28 @@ def test_on_a_plain_page_without_a_kernel(chromium: Browser, tmp_path: Path, dar
         assert value(page) != before
         assert page.locator(".bnt-explorer img").get_attribute("alt") != seen
         page.screenshot(path=artifacts / f"explorers-{'dark' if dark else 'light'}.png", full_page=True)
+
+
+def test_an_error_is_asked_for_once_where_the_page_asks_ahead(chromium: Browser) -> None:
+    """The page keeps no errors: it asked for the next picture again and again, as quickly as the kernel answered."""
+    explorer = Explorer(lambda q: widgets.between_picture(q), {"q": dial("q", 0.1, 0.9, 0.1, 0.4)})
+    shown = explorer.html()
+    assert explorer.line is not None
+    kernel = """([channel, frame]) => {
+        window.asked = [];
+        const say = (message) => setTimeout(() => bntHub.homes[channel](message), 5);
+        window.bntHub = { homes: {}, lines: { [channel]: (message) => {
+            if (message.type === "hello") say({ type: "ready" });
+            if (message.type !== "draw") return;
+            asked.push(message.at[0]);
+            say({ type: "frame", at: message.at, frame: message.at[0] === 5 ? { error: "no" } : frame });
+        } } };
+    }"""
+    page = chromium.new_page()
+    page.evaluate(kernel, [explorer.line.channel, explorer.frame()])
+    page.evaluate("html => document.body.append(document.createRange().createContextualFragment(html))", shown)
+    page.wait_for_timeout(50)
+    page.locator(".bnt-slider input").press("ArrowRight")
+    page.wait_for_timeout(500)
+    assert page.evaluate("asked") == [4, 5]
+    page.close()

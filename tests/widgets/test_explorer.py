@@ -101,6 +101,20 @@ def test_the_kernel_draws_what_is_asked_for_once() -> None:
     assert drawn == [0.4, 0.8]
 
 
+def test_an_interrupted_picture_is_answered_too() -> None:
+    """The page asks for one at a time: without an answer it would never ask again."""
+    explorer = Explorer(widgets.between_picture, {"q": dial("q", 0.1, 0.9, 0.1, 0.4)})
+    sent = listen(explorer)
+
+    def interrupted(at: Any) -> Any:
+        raise KeyboardInterrupt
+
+    explorer.frame = interrupted  # type: ignore[method-assign]
+    explorer.hear({"type": "draw", "at": [7]})
+    assert sent[0]["at"] == [7]
+    assert "Interrupted" in sent[0]["frame"]["error"]
+
+
 @pytest.mark.parametrize("nonsense", [[9], [-1], [0, 0], ["0"], None, [0.5]])
 def test_what_is_no_state_is_not_drawn(nonsense: Any) -> None:
     explorer = Explorer(widgets.between_picture, {"q": dial("q", 0.1, 0.9, 0.1, 0.4)})
