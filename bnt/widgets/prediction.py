@@ -38,11 +38,13 @@ class GuessWidget:
         assert self.line is not None
         name = self.spec["name"]
         if message["type"] == "hello":
-            before = first_guesses(filter(self.answers, kept()[0])).get(name)
+            try:
+                before = first_guesses(filter(self.answers, kept()[0])).get(name)
+            except OSError as error:
+                self.line.send({"type": "kept", "said": f"{place()} cannot be read ({error.strerror})."})
+                return
             if before:
-                said = (
-                    f"You committed this on {before.when[:10]}. Guess again as often as you like: the first one counts."
-                )
+                said = f"You committed this on {before.day}. Guess again as often as you like: the first one counts."
                 self.line.send({"type": "before", "guess": before.guess, "said": said})
         elif message["type"] == "guess" and self.valid(message["guess"]):
             try:

@@ -31,6 +31,14 @@ class Guess(NamedTuple):
         return self.name.partition("-")[0]
 
     @property
+    def day(self) -> str:
+        """When, as the learner's own calendar has it: ``when`` is in UTC."""
+        try:
+            return datetime.fromisoformat(self.when).astimezone().date().isoformat()
+        except (ValueError, TypeError, OverflowError):  # changed by hand
+            return str(self.when)[:10]
+
+    @property
     def right(self) -> bool:
         return self.guess == self.answer
 
@@ -60,9 +68,12 @@ def keep(name: str, guess: str | float, answer: str | float, span: float, questi
 
 
 def kept() -> tuple[list[Guess], int]:
-    """All guesses, oldest first, and the number of lines that cannot be read (they are left where they are)."""
+    """All guesses, oldest first, and the number of lines that cannot be read (they are left where they are).
+
+    Raises OSError where there is a file that cannot be read.
+    """
     try:
-        lines = place().read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = place().read_text(encoding="utf-8", errors="replace").split("\n")  # splitlines knows more ends of lines
     except FileNotFoundError:
         return [], 0
     found, broken = [], 0
@@ -89,7 +100,11 @@ class GuessRecord:
     header = ("lesson", "predictions", "choices right", "numbers: half are closer than")
 
     def __init__(self) -> None:
-        guesses, self.broken = kept()
+        self.unread = ""  # why not, in words of the system
+        try:
+            guesses, self.broken = kept()
+        except OSError as error:
+            guesses, self.broken, self.unread = [], 0, str(error.strerror)
         self.first = first_guesses(guesses)
 
     @property
@@ -110,11 +125,19 @@ class GuessRecord:
         return [f"kept in {place()}", *([lost] if self.broken else [])]
 
     def __repr__(self) -> str:
+        if self.unread:
+            return self._not_read
         if not self.first:
             return "no predictions yet"
         return "\n".join(["  ".join(self.header), *("  ".join(row) for row in self.rows)])
 
+    @property
+    def _not_read(self) -> str:
+        return f"{place()} cannot be read ({self.unread})"
+
     def _repr_html_(self) -> str:
+        if self.unread:
+            return card("Your predictions", self._not_read, self.header, [])
         line = counted(len(self.first), "prediction") if self.first else "none yet: commit one, and run this cell again"
         return card("Your predictions", line, self.header, self.rows, notes=self.notes if self.first else ())
 

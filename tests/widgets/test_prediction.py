@@ -94,6 +94,14 @@ def test_a_record_that_cannot_be_written_is_said(monkeypatch: pytest.MonkeyPatch
     assert sent[0]["said"].startswith("Not on record: ")
 
 
+def test_a_record_that_cannot_be_read_is_said(own_record: Path) -> None:
+    own_record.mkdir(parents=True)
+    widget = penny()
+    sent = listen(widget)
+    widget.hear({"type": "hello"})
+    assert sent == [{"type": "kept", "said": f"{own_record} cannot be read (Is a directory)."}]
+
+
 def test_an_old_guess_that_fits_no_longer_is_left_alone() -> None:
     old = guess("01-penny", "?", "a", choices=["a", "b"])
     listen(old)

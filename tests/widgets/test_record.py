@@ -1,6 +1,7 @@
 """The record of predictions: appended to, never rewritten; the first guess at a question counts."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,33 @@ def test_nothing_is_ever_lost(own_record: Path) -> None:
     assert list(found.first) == ["01-penny", "01-shift"]
     assert "1 line of it cannot be read" in found._repr_html_()
     assert [json.loads(line)["name"] for line in own_record.read_text().splitlines()[1:2]] == ["01-penny"]
+
+
+def test_a_record_that_cannot_be_read_is_said_and_not_called_empty(own_record: Path) -> None:
+    own_record.mkdir(parents=True)
+    said = f"{own_record} cannot be read (Is a directory)"
+    assert repr(guess_record()) == said
+    assert said in guess_record()._repr_html_()
+
+
+def test_lines_end_where_they_were_ended(own_record: Path) -> None:
+    record.keep("01-penny", 0.5, 0.9, 1.0, "A question\u2028of two\x85or three lines")
+    assert record.kept()[1] == 0
+
+
+@pytest.mark.parametrize(
+    ("when", "day"), [("2026-03-01T11:00:00+00:00", "2026-03-02"), ("2026-03", "2026-03"), (7, "7")]
+)
+def test_the_day_of_a_guess_is_that_of_the_learners_calendar(
+    when: str, day: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "XXX-14")
+    time.tzset()
+    try:
+        assert record.Guess("01-penny", 0.5, 0.9, 1.0, when).day == day
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_the_usual_place_is_the_users_data_folder(monkeypatch: pytest.MonkeyPatch) -> None:
