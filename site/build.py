@@ -67,6 +67,8 @@ def hash_of_library() -> str:
 def ledger(cache: Path, given: Path | None) -> list[dict[str, object]]:
     """The rows of `bnt claims --json`: given, kept, or run now."""
     kept = given or cache / f"claims-{hash_of_library()}.json"
+    if given and not given.is_file():
+        sys.exit(f"{given} is no file: --claims wants what `bnt claims --json` printed")
     if not kept.exists():
         command = [sys.executable, "-m", "bnt", "claims", "--json"]
         done = subprocess.run(command, cwd=REPO, stdout=subprocess.PIPE, text=True, encoding="utf-8")
@@ -79,10 +81,20 @@ def ledger(cache: Path, given: Path | None) -> list[dict[str, object]]:
 
 def ready(out: Path) -> None:
     """An empty folder, or one that this program has made. Ends the program for any other."""
+    if out.exists() and not out.is_dir():
+        sys.exit(f"{out} is a file: name a folder, an empty one or a new one")
     if out.exists() and any(out.iterdir()) and not (out / MARK).exists():
         sys.exit(f"{out} holds something that this program has not made: name an empty folder, or remove it")
     out.mkdir(parents=True, exist_ok=True)
     (out / MARK).touch()
+
+
+def forget(cache: Path) -> None:
+    """Remove what builds have kept there, and nothing else: it may be a folder that the user named."""
+    for name in ("source", "doctrees"):
+        shutil.rmtree(cache / name, ignore_errors=True)
+    for path in cache.glob("claims-*.json"):
+        path.unlink()
 
 
 def sweep(source: Path, out: Path) -> None:
@@ -103,6 +115,11 @@ def weigh(out: Path) -> dict[str, object]:
     return {"pages": len(pages), "files": len(files), "widgets": widgets, "megabytes": size}
 
 
+def load() -> str:
+    """How busy the machine was in the last minute; Windows does not say."""
+    return f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
+
+
 def main() -> int:
     asked, clock = arguments(), Clock()
     try:
@@ -115,7 +132,7 @@ def main() -> int:
     out, cache = asked.out.resolve(), asked.cache.resolve()
     ready(out)
     if asked.cold:
-        shutil.rmtree(cache, ignore_errors=True)
+        forget(cache)
     cache.mkdir(parents=True, exist_ok=True)
     with clock.part("the ledger"):
         rows = ledger(cache, asked.claims)
@@ -129,7 +146,7 @@ def main() -> int:
         return code
     sweep(cache / "source", out)
     shutil.rmtree(out / ".doctrees", ignore_errors=True)
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end"
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, load {load()} at the end"
     found = {
         "cold": asked.cold,
         "machine": machine,
@@ -140,7 +157,7 @@ def main() -> int:
     for path in {out / MARK, asked.record or out / MARK}:
         path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     print(f"{out}: {found['pages']} pages, {found['widgets']} widgets, {found['megabytes']} MB, {found['total']} s")
-    print(f"look at it: python site/serve.py {asked.out}")
+    print(f'look at it: python site/serve.py "{asked.out}"')
     return 0
 
 
