@@ -126,7 +126,12 @@ def _file(name: str) -> str:
 async def serve(outs: list[Path], port: int, ready: Callable[[str], None]) -> None:
     """Serve until cancelled; ``ready`` gets the address with its token."""
     desks, token = open_desks(outs), secrets.token_urlsafe(24)
-    sockets = tornado.netutil.bind_sockets(port, "127.0.0.1")
+    if port > 65535:  # getaddrinfo would take another, silently
+        raise FormatError(f"--port must be at most 65535, not {port}")
+    try:
+        sockets = tornado.netutil.bind_sockets(port, "127.0.0.1")
+    except OSError as error:  # in use, or kept for the system
+        raise FormatError(f"port {port} cannot be used ({error.strerror}): choose another, or none") from None
     port = sockets[0].getsockname()[1]
     shared = {"desks": desks, "token": token, "hosts": {f"127.0.0.1:{port}", f"localhost:{port}"}}
     application = tornado.web.Application(
