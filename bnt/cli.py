@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from bnt import __version__
-from bnt.errors import BntError, EvidenceError
+from bnt.errors import BntError, EvidenceError, TooLargeError
 from bnt.graph.factor_graph import FactorGraph
 from bnt.graph.networks import BUILT_IN, load_graph
 
@@ -38,6 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             code = int(arguments.run(arguments))
         sys.stdout.flush()
         return code
+    except TooLargeError as error:
+        print(f"bnt: {error}".replace("memory_limit", "--memory-mb"), file=sys.stderr)  # as it is called here
+        return 2
     except BntError as error:
         print(f"bnt: {error}", file=sys.stderr)
         return 2
@@ -199,6 +202,8 @@ def _answer(graph: FactorGraph, evidence: dict[str, str], asked: list[str], argu
     from bnt.checks import MEMORY_LIMIT
     from bnt.inference.posterior import posterior
 
+    if arguments.memory_mb is not None and arguments.method not in ("auto", "exact"):
+        raise BntError(f"--memory-mb bounds exact tables: give it with --method auto or exact, not {arguments.method}")
     if arguments.method != "transformer":
         limit = MEMORY_LIMIT if arguments.memory_mb is None else arguments.memory_mb * 2**20
         return posterior(graph, evidence, asked, arguments.method, arguments.mode, memory_limit=limit)

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bnt.display import counted
 from bnt.errors import BntError
 
 PACKAGE = Path(__file__).parent
@@ -88,24 +89,35 @@ def write_course(out: Path) -> Written:
         target = out / name
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with target.open("xb") as stream:  # x: refuses a file that exists
-                stream.write(content)
-            written.new.append(name)
+            stream = target.open("xb")  # x: refuses a file that exists
         except FileExistsError:
             same = target.is_file() and target.read_bytes() == content
             (written.same if same else written.left).append(name)
+            continue
+        try:
+            with stream:
+                stream.write(content)
+        except BaseException:  # a full disk, Ctrl-C: half a file would be left as it is by the next run
+            target.unlink()
+            raise
+        written.new.append(name)
     return written
 
 
 def run_course(arguments: argparse.Namespace) -> int:
     """``bnt course DIR``: exit code 0, also when files were left as they are."""
     out = arguments.folder
+    if out.exists() and not out.is_dir():
+        raise BntError(f"{out} is a file; the course needs a folder, one that exists or a new one")
     written = write_course(out)
-    print(f"{out}: {len(written.new)} files written" + (f", {len(written.same)} there already" if written.same else ""))
+    print(
+        f"{out}: {counted(len(written.new), 'file')} written"
+        + (f", {len(written.same)} there already" if written.same else "")
+    )
     if written.left:
         print("left as they are, since they hold something else (move one away and run this again for a fresh one):")
         print(*(f"    {name}" for name in written.left), sep="\n")
-    print(f"start with: bnt lab {out}")
+    print(f'start with: bnt lab "{out}"' if " " in str(out) else f"start with: bnt lab {out}")
     return 0
 
 

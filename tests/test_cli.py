@@ -113,7 +113,9 @@ def test_auto_is_exact_where_the_tables_fit_and_says_which_method_answered(capsy
     assert (loopy["method"], loopy["status"]) == ("bp", "approximate")
     assert run("posterior", "grid", "--memory-mb", 0) == 0
     assert "method bp" in capsys.readouterr().out
-    refused(capsys, "the limit is 0 bytes (memory_limit raises it)", *GRID_IN_NOTHING)
+    refused(capsys, "the limit is 0 bytes (--memory-mb raises it)", *GRID_IN_NOTHING)
+    for method in ("bp", "transformer", "trw", "mean-field"):
+        refused(capsys, f"auto or exact, not {method}", "posterior", "grid", "--memory-mb", "9", "--method", method)
 
 
 GRID_IN_NOTHING = ("posterior", "grid", "--memory-mb", "0", "--method", "exact")

@@ -44,7 +44,7 @@ def test_course_overwrites_nothing_and_says_what_it_left(tmp_path: Path, capsys:
     assert main(["course", str(tmp_path)]) == 0
     assert files(tmp_path) == before | {f"exercises/{gone.name}": (REPO / "exercises" / gone.name).read_bytes()}
     said = capsys.readouterr().out
-    assert f"1 files written, {len(before) - 1} there already" in said
+    assert f"1 file written, {len(before) - 1} there already" in said
     assert [line.strip() for line in said.splitlines() if line.startswith("  ")] == [
         f"exercises/{mine.name}", f"exercises/{folder.name}"]  # fmt: skip
 
@@ -52,7 +52,24 @@ def test_course_overwrites_nothing_and_says_what_it_left(tmp_path: Path, capsys:
 def test_course_into_a_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
     assert main(["course", str(tmp_path / "file")]) == 2
-    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert capsys.readouterr().err.endswith("file is a file; the course needs a folder, one that exists or a new one\n")
+
+
+def test_the_command_to_start_with_can_be_copied(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, said in {"mine": "mine", "my course": '"my course"'}.items():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(tmp_path)
+            assert main(["course", name]) == 0
+        assert capsys.readouterr().out.splitlines()[-1] == f"start with: bnt lab {said}"
+
+
+def test_half_a_file_does_not_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next run would take it for the learner's own, and leave it as it is."""
+    whole = {"a": b"1", "b": b"2"}
+    monkeypatch.setattr(course, "files_for_learners", lambda folder: {**whole, "c": None})  # type: ignore[dict-item]
+    with pytest.raises(TypeError):
+        course.write_course(tmp_path)
+    assert sorted(path.name for path in (tmp_path / "course").iterdir()) == ["a", "b"]
 
 
 def test_only_marked_cells_are_left_out() -> None:
