@@ -23,7 +23,7 @@ from tests.site.conftest import part_of_site
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(6000 if EVERY else 1500)]
 LANDING_BYTES, SITE_BYTES = 150_000, 80_000_000
 SCREENS = [(width, theme) for width in (1280, 390) for theme in ("light", "dark")]
 OURS = ("index", "claims", "progress", "README", "CHANGELOG", "search", "course/", "exercises/", "docs/", "reference/")
