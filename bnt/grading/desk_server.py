@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import secrets
+import socket
 import webbrowser
 from collections.abc import Callable
 from importlib.resources import files
@@ -123,15 +124,20 @@ def _file(name: str) -> str:
     return (files("bnt") / "data" / name).read_text(encoding="utf-8")
 
 
-async def serve(outs: list[Path], port: int, ready: Callable[[str], None]) -> None:
-    """Serve until cancelled; ``ready`` gets the address with its token."""
-    desks, token = open_desks(outs), secrets.token_urlsafe(24)
+def listen(port: int) -> list[socket.socket]:
+    """Sockets on this machine's own address, at ``port``; 0 takes a free one. FormatError if it cannot be had."""
     if port > 65535:  # getaddrinfo would take another, silently
         raise FormatError(f"--port must be at most 65535, not {port}")
     try:
-        sockets = tornado.netutil.bind_sockets(port, "127.0.0.1")
+        return tornado.netutil.bind_sockets(port, "127.0.0.1")
     except OSError as error:  # in use, or kept for the system
         raise FormatError(f"port {port} cannot be used ({error.strerror}): choose another, or none") from None
+
+
+async def serve(outs: list[Path], port: int, ready: Callable[[str], None]) -> None:
+    """Serve until cancelled; ``ready`` gets the address with its token."""
+    desks, token = open_desks(outs), secrets.token_urlsafe(24)
+    sockets = listen(port)
     port = sockets[0].getsockname()[1]
     shared = {"desks": desks, "token": token, "hosts": {f"127.0.0.1:{port}", f"localhost:{port}"}}
     application = tornado.web.Application(

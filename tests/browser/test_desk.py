@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,10 +16,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bnt.errors import FormatError
 from bnt.grading import manual
 from bnt.grading.desk_server import COOKIE
-from bnt.grading.desk_server import serve as serve_desks
 from bnt.grading.grade import grade
 from bnt.grading.versions import exercise
 from tests.exercise_examples import REPO, cell_of, documented_source
@@ -224,12 +220,3 @@ def test_strangers_get_nothing(desk: tuple[str, Path]) -> None:
     assert ask("/data", cookie) == 200
     assert ask("/data?desk=1", cookie) == 200
     assert [ask(f"/data?desk={other}", cookie) for other in ("2", "-1", "x")] == [400, 400, 400]
-
-
-def test_a_port_that_cannot_be_had_is_said() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        taken = other.getsockname()[1]
-        with pytest.raises(FormatError, match=f"port {taken} cannot be used .*: choose another, or none"):
-            asyncio.run(serve_desks([], taken, print))
-    with pytest.raises(FormatError, match="at most 65535, not 65536"):
-        asyncio.run(serve_desks([], 65536, print))

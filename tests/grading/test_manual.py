@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import socket
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from bnt.errors import FormatError
 from bnt.grading import manual
 from bnt.grading.desk import Desk, open_desks
+from bnt.grading.desk_server import listen
 from bnt.grading.grade import grade
 from bnt.grading.gradebooks import gradebooks
 from bnt.grading.paper import build_paper
@@ -393,3 +395,12 @@ def test_what_waits_for_a_person_and_folders_that_hold_several(graded) -> None:
     assert desk.waiting() == len(waits) + 2
     with pytest.raises(FormatError, match="holds no finished grades"):
         open_desks([folder / "in"])
+
+
+def test_a_port_that_the_desk_cannot_have_is_said() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        with pytest.raises(FormatError, match=f"port {taken} cannot be used .*: choose another, or none"):
+            listen(taken)
+    with pytest.raises(FormatError, match="at most 65535, not 65536"):
+        listen(65536)
