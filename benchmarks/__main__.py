@@ -212,6 +212,9 @@ def schedule_rows(record: Record) -> None:
             )
         else:
             record.row(f"{what}: seconds of the one that settles, residual", least, None, note)
+    for schedule in ("sequential", "residual"):
+        for what, times in own.by_table(schedule).items():
+            record.row(f"{what}: a message, {schedule} / flooding", times, 1, "in probabilities", least=False)
 
 
 def own_rows(record: Record, networks: Path, quick: bool) -> None:

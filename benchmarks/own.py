@@ -195,6 +195,44 @@ def to_convergence(coupling: float, schedules: Iterable[str], side: int = 50, tu
     return {schedule: statistics.median(seconds[1:]) for schedule, seconds in found.items()}
 
 
+def by_table(schedule: str, turns: int = 5) -> dict[str, float]:
+    """How many times as long as in flooding a message takes in the table kernel, by graph; set-up apart.
+
+    An update of residual counts as the messages that it computes anew, by their mean number.
+    """
+    rng = np.random.default_rng(0)
+    triples = np.array([rng.choice(2000, 3, replace=False) for _ in range(3000)])
+    _, first, second = pairs("grid", 50, rng)
+    shapes = {"grid 50x50, 3 states": (2500, np.column_stack([first, second]), 3)}
+    shapes["2000 x 4 states, arity 3"] = (2000, triples, 4)
+    found = {}
+    for name, (n, scopes, states) in shapes.items():
+        tables = np.exp(rng.normal(0, 1.0, (len(scopes), *[states] * scopes.shape[1])))
+        graph = bnt.FactorGraph.from_arrays([states] * n, scopes, tables)
+        each = messages_of_an_update(n, scopes) if schedule == "residual" else 1.0
+        nanoseconds: dict[str, list[float]] = {"flooding": [], schedule: []}
+        for _ in range(turns + 1):  # the first is for loading
+            for one, list_of in nanoseconds.items():
+                few, many = (_seconds_of(graph, one, rounds) for rounds in (2, 12))
+                list_of.append((many - few) / 10 / scopes.size * 1e9)
+        pairs_of_turns = zip(nanoseconds[schedule][1:], nanoseconds["flooding"][1:], strict=True)
+        found[name] = statistics.median(ours / each / theirs for ours, theirs in pairs_of_turns)
+    return found
+
+
+def messages_of_an_update(n: int, scopes: np.ndarray) -> float:
+    """How many messages residual computes anew for one update, the mean over all edges: those that the other factors of
+    the receiver send on. scopes (m, k): the variables of m factors, from 0 to n - 1."""
+    degree = np.bincount(scopes.ravel(), minlength=n)
+    return float((degree[scopes] - 1).mean() * (scopes.shape[1] - 1))
+
+
+def _seconds_of(graph: bnt.FactorGraph, schedule: str, rounds: int) -> float:
+    start = time.process_time()
+    bnt.run_bp(graph, schedule=schedule, rounds=rounds)  # type: ignore[arg-type]
+    return time.process_time() - start
+
+
 def building(bif: Path | None) -> dict[str, float]:
     """CPU seconds to build a 300x300 grid object by object, and to read a large BIF file; flat arrays included."""
     rng = np.random.default_rng(0)

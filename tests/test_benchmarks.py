@@ -51,6 +51,12 @@ def test_flat_arrays_made_directly_are_those_of_the_graph():
     np.testing.assert_array_equal(own.bp_rounds(flat, 4)[5], expected._logs)
 
 
+def test_messages_that_an_update_of_residual_computes():
+    """Of x0 - f - x1 - g - x2 only the two updates of x1 compute any: one each. Four edges."""
+    assert own.messages_of_an_update(3, np.array([[0, 1], [1, 2]])) == 2 / 4
+    assert own.messages_of_an_update(3, np.array([[0, 1, 2], [2, 1, 0]])) == 2
+
+
 def test_network_cases_have_possible_evidence_and_rows(tmp_path):
     path = cases.network(tmp_path, None, "asia")
     case = json.loads(path.read_text())
