@@ -120,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     claims.add_argument("--id", action="append", metavar="ID", help="only this row; may be repeated")
     claims.add_argument("--verdict", metavar="V", help='only rows with this verdict, such as "false"')
     claims.add_argument("--how", metavar="H", help='only rows known in this way, such as "rocq" or "measured"')
-    claims.add_argument("--html", metavar="FILE", help="write the rows as a page, too")
+    claims.add_argument("--html", metavar="FILE", help="write the rows as a page, too, into a new file")
     claims.add_argument("--json", action="store_true", help="print JSON")
     claims.set_defaults(run=run_claims)
 
@@ -256,7 +256,7 @@ def run_claims(arguments: argparse.Namespace) -> int:
 
     rows, results = chosen(arguments.id, arguments.verdict, arguments.how), []
     if arguments.html:
-        open(arguments.html, "a").close()  # can it be written? better asked before minutes of checks
+        not_there_yet(arguments.html)  # better asked before minutes of checks
     with tqdm(rows, unit="row", leave=False, disable=None) as bar:  # on a terminal: how many are done, which one runs
         bar.set_description(rows[0].id if rows else "")
         for result in stream(rows, arguments.full):
@@ -267,13 +267,21 @@ def run_claims(arguments: argparse.Namespace) -> int:
             bar.update()
             bar.set_description(rows[len(results)].id if len(results) < len(rows) else "")
     if arguments.html:
-        with open(arguments.html, "w", encoding="utf-8") as page:
+        with open(arguments.html, "x", encoding="utf-8") as page:
             page.write(as_page(results))
     if arguments.json:
         _print_json([result._asdict() for result in results])
     else:
         print("\n".join(summary(results)))
     return 0 if all(result.holds for result in results) else 1
+
+
+def not_there_yet(path: str) -> None:
+    """Raises BntError where a file of this name would replace one; OSError where none can be written there."""
+    if os.path.lexists(path):
+        raise BntError(f"{path} is there already, and nothing is overwritten: give another name")
+    open(path, "x").close()
+    os.unlink(path)
 
 
 def _print_json(content: object) -> None:

@@ -187,6 +187,10 @@ def test_the_command_prints_rows_as_they_finish_and_exits_by_what_holds(capsys, 
     page = (tmp_path / "page.html").read_text()
     assert '<article id="tree-depth">' in page
     assert "the check contradicts this verdict" in page
+    assert cli.main([*rows, "--html", str(tmp_path / "page.html")]) == 2
+    said = capsys.readouterr()
+    assert (said.out, "is there already" in said.err) == ("", True)
+    assert (tmp_path / "page.html").read_text() == page
 
 
 def test_a_page_is_safe_against_markup(results):
