@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from datetime import datetime
+from contextlib import suppress
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,11 @@ def add_commands(subparsers: Any) -> None:
     grade.add_argument(
         "--scheduler", metavar="ADDRESS", help="grade on a dask cluster; local:4 starts one here (extra dask)"
     )
-    grade.add_argument("--deadline", metavar="WHEN", help="mark later ones as late, such as 2026-03-01T18:00")
+    grade.add_argument(
+        "--deadline",
+        metavar="WHEN",
+        help="mark later ones as late, such as 2026-03-01T18:00; a date alone: the end of that day",
+    )
     normal = Limits()
     for name, kind, what in LIMITS:
         value = getattr(normal, name)
@@ -137,7 +142,7 @@ def run_grade(arguments: argparse.Namespace) -> int:
         limits=Limits(**{name: getattr(arguments, name) for name, _, _ in LIMITS}),
         name_pattern=arguments.name_pattern,
         roster=arguments.roster,
-        deadline=_moment(arguments.deadline),
+        deadline=due_at(arguments.deadline),
         late=LateRule.read(arguments.late) if arguments.late else None,
         require_isolation=arguments.require_isolation,
         scheduler=arguments.scheduler,
@@ -172,10 +177,16 @@ def run_check(arguments: argparse.Namespace) -> int:
     return 1 if found else 0
 
 
-def _moment(text: str | None) -> float | None:
+def due_at(text: str | None) -> float | None:
+    """Seconds since 1970 of a moment in local time; a date alone lasts to the end of its day, as people mean it."""
+    if not text:
+        return None
     try:
-        return datetime.fromisoformat(text).timestamp() if text else None
-    except ValueError:
+        when = datetime.fromisoformat(text)
+        with suppress(ValueError):
+            when = datetime.combine(date.fromisoformat(text), time.max)
+        return when.timestamp()
+    except (ValueError, OverflowError):
         raise FormatError(f"--deadline {text!r} is no date: write it like 2026-03-01T18:00") from None
 
 

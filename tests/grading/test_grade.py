@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import datetime
 from pathlib import Path
 
 import nbformat
@@ -18,7 +19,7 @@ import pytest
 from bnt.errors import FormatError
 from bnt.grading import manual, running
 from bnt.grading.answers import Sheet, find
-from bnt.grading.commands import main
+from bnt.grading.commands import due_at, main
 from bnt.grading.grade import grade
 from bnt.grading.limits import Limits
 from bnt.grading.reasons import difference, kind_of
@@ -297,6 +298,17 @@ def test_command_line_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         assert message in captured.err.splitlines()[-1]
         assert captured.out == ""
     assert not (tmp_path / "out").exists()
+
+
+def test_a_deadline_without_a_time_is_the_end_of_that_day() -> None:
+    def local(*when: int) -> float:
+        return datetime(*when).timestamp()
+
+    assert due_at(None) is None
+    assert due_at("2026-03-01T18:00") == local(2026, 3, 1, 18)
+    assert due_at("2026-03-01T00:00") == local(2026, 3, 1)
+    for day in ("2026-03-01", "20260301"):
+        assert local(2026, 3, 1, 23, 59, 59) < due_at(day) < local(2026, 3, 2)
 
 
 def test_source_that_fails_its_own_checks_is_refused(tmp_path: Path) -> None:
