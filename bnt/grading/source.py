@@ -195,6 +195,12 @@ def _validate(notebook: NotebookNode) -> None:
     if not any(role(cell) in ("check", "written") for cell in notebook.cells):
         raise FormatError("no cell is graded: give at least one check cell nbgrader metadata and points")
     _validate_imports(notebook)
+    answers = [cell for cell in notebook.cells if role(cell) == "answer"]
+    if answers and not any(regions(cell) for cell in answers):
+        raise FormatError(
+            f"no answer has a solution between {BEGIN} and {END}: is this what learners get? Give the solved notebook "
+            "that it was made from"
+        )
     for cell in notebook.cells:
         _validate_cell(cell)
     seeds = [cell for cell in notebook.cells if own(cell).get("seed")]

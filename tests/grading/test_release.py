@@ -198,6 +198,12 @@ def test_release_refuses(tmp_path: Path, change, message: str) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_an_exercise_in_place_of_its_source_is_named_as_such(tmp_path: Path) -> None:
+    (made,) = release([write_documented(tmp_path)], tmp_path / "out", run=False)
+    with pytest.raises(FormatError, match="is this what learners get"):
+        read_source(made)
+
+
 REFUSED_BY_RUNNING = {
     "not reproducible": (
         _edit("hidden-normalise", "default_rng(seed)", "default_rng()"),
