@@ -19,7 +19,7 @@ def test_no_name_that_is_read_means_two_things(path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", some(LESSONS, 3, 1), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", some(LESSONS, 6, 1), ids=lambda path: path.stem)
 def test_run_all_then_from_the_bottom_up(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     code = [(i, cell) for i, cell in enumerate(notebook.cells) if cell.cell_type == "code"]

@@ -23,11 +23,13 @@ from bnt.grading.paper import build_paper
 from bnt.grading.sandbox import why_not_isolated
 from tests.attacks.exam import DOUBLE, SEED, submission, write_exam
 from tests.attacks.kinds import BY_ANSWER
+from tests.every import some
 from tests.grading.test_layouts import packed, put
 from tests.ordinary_user import ROOT, run_again
 
 AT_RUN_TIME = ("W4, telling the hidden inputs", "W6, room and time")  # the fence sees nothing in some of these
 ANSWERS = {f"{kind[:2]} {name}": told for kind, names in BY_ANSWER.items() for name, told in names.items()}
+GRADED = ANSWERS if ROOT else dict(some(list(ANSWERS.items()), 3))
 LIMITS = Limits(cell_seconds=3, memory_mb=2048, disk_mb=16, processes=28)
 hostile = pytest.mark.skipif(bool(why_not_isolated()), reason=f"hostile code needs a sandbox: {why_not_isolated()}")
 
@@ -93,9 +95,10 @@ def bomb() -> bytes:
 @hostile
 @pytest.mark.slow
 def test_no_kind_gains_a_point_or_tells_or_harms(exam, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As an ordinary user, to whom the machine itself says no to more, with a third of the answers."""
     right = json.dumps(submission(exam)).encode()
     wrong = json.dumps(submission(exam, double="def double(x):\n    return 0", belief="def belief(p):\n    return 0"))
-    answers = {name: json.dumps(submission(exam, double=text)).encode() for name, (text, _) in ANSWERS.items()}
+    answers = {name: json.dumps(submission(exam, double=text)).encode() for name, (text, _) in GRADED.items()}
     early = {f"{name}/exam.ipynb": (content, DUE - 9) for name, content in answers.items()}
     honest = {
         f"{who}-honest/exam.ipynb": (json.dumps(submission(exam, double=f"# {who}\n{DOUBLE}")).encode(), DUE - 9)
@@ -109,14 +112,14 @@ def test_no_kind_gains_a_point_or_tells_or_harms(exam, tmp_path: Path, capsys: p
     for who in "amz":
         assert (rows[f"{who}-honest"]["score"], rows[f"{who}-honest"]["notes"]) == (5, [])
     unlike = []
-    for name, (_, pattern) in ANSWERS.items():
+    for name, (_, pattern) in GRADED.items():
         row = rows[name]
         reason = row["checks"]["hidden-double"]["reason"]
         if not re.search(pattern, reason) or row["score"] != (5 if reason == "as expected" else 2):
             unlike.append((name, row["score"], reason, row["notes"]))
     assert not unlike, "\n".join(map(str, unlike))
 
-    got = {name: row["score"] for name, row in rows.items() if name not in ANSWERS and not name.endswith("-honest")}
+    got = {name: row["score"] for name, row in rows.items() if name not in GRADED and not name.endswith("-honest")}
     w2 = {name: score for name, score in got.items() if name.startswith("w2")}
     assert w2 == dict.fromkeys(("w2-zip", "w2-nested", "w2-tar", "w2-folder"), 0)
     assert [got[f"w3-{name}"] for name in ("torn", "deep", "bomb")] == [0, 0, 0]

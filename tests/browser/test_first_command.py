@@ -1,6 +1,7 @@
 """The first command of the README, literally, in a fresh clone and a fresh environment, up to a click on an exercise.
 
-As root it runs a second time as an ordinary user. The clone holds what is committed.
+As root it runs a second time as an ordinary user, whose environment holds the libraries already, unless BNT_EVERY is
+set. The clone holds what is committed.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.every import EVERY
 from tests.ordinary_user import ORDINARY, ROOT, as_ordinary_user
 
 if TYPE_CHECKING:
@@ -38,8 +40,11 @@ printf '%s' "$1" > "$HOME/opening" && mv "$HOME/opening" "$HOME/opened"
 
 
 @contextmanager
-def typed(home: Path, who: list[str]) -> Iterator[str]:
-    """The command typed in a new clone, in an active environment; yields what JupyterLab asks the browser to open."""
+def typed(home: Path, who: list[str], another: Path | None) -> Iterator[str]:
+    """The command typed in a new clone, in an active environment; yields what JupyterLab asks the browser to open.
+
+    another: an environment whose libraries it gets beforehand; None: it is empty.
+    """
     clone, venv, log = home / "bnt", home / "venv", home / "log"
     subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", REPO, clone], check=True)
     (home / "browser").write_text(BROWSER)
@@ -50,6 +55,8 @@ def typed(home: Path, who: list[str]) -> Iterator[str]:
     if who:
         subprocess.run(["chown", "-R", f"{ORDINARY}:{ORDINARY}", home], check=True)
     subprocess.run([*who, PYTHON, "-m", "venv", venv], env=environment, check=True)
+    if another is not None:  # minutes of installing the same libraries again
+        subprocess.run([*who, "cp", "-r", "--no-clobber", f"{another}/.", venv], check=True)
     with log.open("w") as stream:
         process = subprocess.Popen(
             [*who, "bash", "-c", COMMAND],
@@ -72,28 +79,38 @@ def typed(home: Path, who: list[str]) -> Iterator[str]:
             process.wait()
 
 
+@pytest.fixture(scope="module")
+def homes() -> Iterator[list[Path]]:
+    """Folders under /tmp that are removed in the end."""
+    made: list[Path] = []
+    yield made
+    for home in made:
+        shutil.rmtree(home, ignore_errors=True)
+
+
 @pytest.mark.parametrize("user", ["this user", "ordinary user"] if ROOT else ["this user"])
-def test_from_the_first_command_to_an_exercise(user: str, chromium: Browser, artifacts: Path) -> None:
+def test_from_the_first_command_to_an_exercise(
+    user: str, chromium: Browser, artifacts: Path, homes: list[Path]
+) -> None:
     home = Path(tempfile.mkdtemp(prefix="bnt-first-", dir="/tmp"))
     home.chmod(0o755)
+    another = None if EVERY or not homes else homes[0] / "venv"
+    homes.append(home)
     who = as_ordinary_user(home, PYTHON.parent.parent) if user == "ordinary user" else []
-    try:
-        with typed(home, who) as address:
-            page = chromium.new_page(viewport={"width": 1200, "height": 900})
-            page.set_default_timeout(120_000)
-            page.goto(address)
-            lesson = page.locator(".jp-Notebook")
-            lesson.get_by_role("heading", name="00 · Start here").wait_for()
-            page.locator(".jp-CodeCell .cm-content").first.click()
-            page.keyboard.press("Control+A")
-            page.keyboard.insert_text("import bnt; print(bnt.__file__, 6 * 7 * 1000)")
-            page.get_by_text("| Idle").wait_for()
-            page.keyboard.press("Shift+Enter")
-            page.get_by_text(f"{home}/bnt/bnt/__init__.py 42000").wait_for()
-            page.screenshot(path=artifacts / f"lab-{user.replace(' ', '-')}.png")
-            lesson.get_by_role("link", name="exercises").first.click()
-            page.get_by_role("heading", name="Exercises 00 · Handing in").wait_for()
-            page.screenshot(path=artifacts / f"lab-exercise-{user.replace(' ', '-')}.png")
-            page.close()
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
+    with typed(home, who, another) as address:
+        page = chromium.new_page(viewport={"width": 1200, "height": 900})
+        page.set_default_timeout(120_000)
+        page.goto(address)
+        lesson = page.locator(".jp-Notebook")
+        lesson.get_by_role("heading", name="00 · Start here").wait_for()
+        page.locator(".jp-CodeCell .cm-content").first.click()
+        page.keyboard.press("Control+A")
+        page.keyboard.insert_text("import bnt; print(bnt.__file__, 6 * 7 * 1000)")
+        page.get_by_text("| Idle").wait_for()
+        page.keyboard.press("Shift+Enter")
+        page.get_by_text(f"{home}/bnt/bnt/__init__.py 42000").wait_for()
+        page.screenshot(path=artifacts / f"lab-{user.replace(' ', '-')}.png")
+        lesson.get_by_role("link", name="exercises").first.click()
+        page.get_by_role("heading", name="Exercises 00 · Handing in").wait_for()
+        page.screenshot(path=artifacts / f"lab-exercise-{user.replace(' ', '-')}.png")
+        page.close()

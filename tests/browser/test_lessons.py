@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-LESSONS = some(sorted(path.name for path in COURSE.glob("*.ipynb")), 3)
+LESSONS = some(sorted(path.name for path in COURSE.glob("*.ipynb")), 6)
 
 
 @pytest.mark.parametrize("lesson", LESSONS)

@@ -17,6 +17,7 @@ from bnt.grading.grade import grade
 from bnt.grading.paper import build_paper
 from bnt.grading.source import Source, read_source
 from bnt.grading.versions import exercise, solution
+from tests.every import EVERY
 from tests.exercise_examples import REPO
 
 SOURCES = sorted((REPO / "solutions").glob("*.ipynb"))
@@ -169,6 +170,15 @@ WRONG: dict[str, Callable[[Notebook, str, Source], None]] = {
 }
 
 
+GOOD, BAD = (6, 3) if EVERY else (4, 2)  # of every exercise, each time the next ones: 132 hand-ins, or 198
+
+
+def test_every_kind_of_answer_is_handed_in() -> None:
+    assert GOOD * len(SOURCES) >= len(RIGHT)
+    assert BAD * len(SOURCES) >= len(WRONG)
+    assert (GOOD + BAD) * len(SOURCES) >= 120
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(SOURCES)), ids=[path.stem for path in SOURCES])
 def test_every_right_answer_gets_full_marks_and_every_wrong_one_its_due(number: int, tmp_path: Path) -> None:
@@ -176,8 +186,8 @@ def test_every_right_answer_gets_full_marks_and_every_wrong_one_its_due(number: 
     paper = build_paper(source)
     due = {c["id"]: c for c in paper["cells"] if c["role"] == "check"}
     names = sorted(Sheet(source).code)
-    right = list(islice(cycle(RIGHT), 6 * number, 6 * number + 6))
-    wrong = list(islice(cycle(WRONG), 3 * number, 3 * number + 3))
+    right = list(islice(cycle(RIGHT), GOOD * number, GOOD * (number + 1)))
+    wrong = list(islice(cycle(WRONG), BAD * number, BAD * (number + 1)))
     chosen = {way: names[(number + turn) % len(names)] for turn, way in enumerate([*right, *wrong])}
     answered = {c.id: c.source for c in solution(source).cells}
     for way, name in chosen.items():
@@ -190,7 +200,7 @@ def test_every_right_answer_gets_full_marks_and_every_wrong_one_its_due(number: 
         folder.mkdir(parents=True)
         (folder / source.path.name).write_text(json.dumps(notebook), encoding="utf-8")
     rows = {row["learner"]: row for row in grade(source.path, [tmp_path / "subs"], tmp_path / "out", jobs=2, seed=91)}
-    assert len(rows) == 9
+    assert len(rows) == GOOD + BAD
     for way, name in chosen.items():
         row = rows[way.replace("%", "").replace("'", "")]
         lost = {check for check in due if row["checks"][check]["points"] < due[check]["points"]}

@@ -131,7 +131,7 @@ def test_the_first_run_of_a_process_hears_it_at_any_moment(after: float) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("after", "what"), some([(t, w) for t in MOMENTS for w in FIRST], 3))
+@pytest.mark.parametrize(("after", "what"), some([(t, w) for t in MOMENTS for w in FIRST], 5))
 def test_every_schedule_hears_it_in_its_first_run(what: str, after: float) -> None:
     interrupted(what, "first", after)
 
