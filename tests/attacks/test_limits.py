@@ -5,6 +5,7 @@ ordinary user.
 """
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -117,7 +118,7 @@ def test_there_is_no_room_outside_the_limits(exam, tmp_path: Path) -> None:
     assert len(told) == len(ATTACKS)
     assert {learner: text for learner, text in told.items() if "RuntimeError: 0 gained" not in text} == {}
     assert free - psutil.disk_usage(str(temporary_root())).free < 200 << 20
-    assert not list(temporary_root().glob("bnt-grade-*/k*"))
+    assert not list(temporary_root().glob(f"bnt-grade-{os.getpid()}-*/k*"))  # others may be grading, too
 
 
 SLOW = "import numpy as np\nimport time\ndef double(x):\n    time.sleep(1.8)\n    return 2 * np.asarray(x)"

@@ -183,7 +183,7 @@ def test_a_thousand_variables_run_thirty_layers_in_seconds():
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("construction", ["pairwise", "general"])
 def test_cost_per_layer_is_linear_in_tokens(construction):
-    sides = (10, 20, 40, 80, 140, *([200] if construction == "pairwise" or EVERY else []))
+    sides = (10, 20, 40, 80, *([140, 200] if construction == "pairwise" or EVERY else []))
     tokens, seconds = [], []
     for side in sides:
         model = compile_graph(grid(side, side), rounds=5, construction=construction, memory_limit=8 * 2**30)
