@@ -73,6 +73,7 @@ TESTED_IN = {
     "test_display.py": "figures.results",
     "training/test_train.py": "training.checkpoints training.parameters",
     "transformer/test_forward.py": "transformer.activations transformer.blocks",
+    "transformer/test_sparse.py": "transformer.compiled transformer.loops",
     "widgets/test_prediction.py": "widgets.live",
     "wind_tunnels/test_measures.py": "wind_tunnels.hidden_markov wind_tunnels.tasks",
     "wind_tunnels/test_shipped.py": "wind_tunnels.training",

@@ -22,11 +22,12 @@ from types import FrameType
 from typing import Any
 
 HERE = Path(__file__).parent
-# flat.py gives the arguments their type, so it is part of what was compiled; variational/ has kernels, too.
+# flat.py and sparse.py give the arguments their type, and activations.py a constant: part of what was compiled.
 SOURCES = (
     *sorted(HERE.glob("*.py")),
     *sorted((HERE.parent / "variational").glob("*.py")),
     HERE.parent / "graph" / "flat.py",
+    *(HERE.parent / "transformer" / name for name in ("activations.py", "sparse.py", "compiled.py")),
 )
 
 MAIN_THREAD = threading.main_thread().ident

@@ -14,6 +14,7 @@ from bnt.display import card, counted, draw
 from bnt.errors import BntError, TooLargeError
 from bnt.transformer.blocks import FFN, Array, Attention, MixtureFFN, Weights, feed_forward, mixture_feed_forward
 from bnt.transformer.gather import TRACE_LIMIT, Gathered, Routes, add_gathered, why_not_gathered
+from bnt.transformer.loops import Compiled, worth_compiling
 from bnt.transformer.tiles import attend_in_tiles
 
 if TYPE_CHECKING:
@@ -141,14 +142,20 @@ def run_layers(
     """
     _check_shapes(x, weights)
     routes = Routes(weights) if attention == "gather" else None  # which pairs match, found once per head
+    compiled = None
+    if routes is not None and not patterns and x.dtype == np.float64 and worth_compiling(len(x), len(weights.layers)):
+        compiled = Compiled(routes)
     for i, layer in enumerate(weights.layers):
         inside, pattern = [x], Patterns()
         for s, sublayer in enumerate(layer):
             weight: Array | Gathered | None = None
+            finite: bool | None = None  # not known
             if routes is not None:
                 handed_out = patterns or (s == 0 and (i == 0 or not reuse))
                 x = x.copy(order="F") if handed_out else x  # never write to the caller's tokens, nor to kept streams
-                weight = add_gathered(x, sublayer, routes, patterns)
+                finite = None if compiled is None else compiled.add(x, sublayer)
+                if finite is None:
+                    weight = add_gathered(x, sublayer, routes, patterns)
             elif isinstance(sublayer, Attention):
                 added, weight = attend_in_tiles(x, sublayer, patterns)  # (n, d), (heads, n, n)
                 x = x + added  # (n, d)
@@ -157,7 +164,7 @@ def run_layers(
             else:
                 x = x + feed_forward(x, sublayer)  # (n, d)
             x = x if sublayer.after is None else sublayer.after(x)  # (n, d)
-            if not np.isfinite(x.sum()):  # one NaN or infinity anywhere shows in the sum
+            if not (np.isfinite(x.sum()) if finite is None else finite):  # one NaN or infinity shows in the sum
                 raise BntError(f"the residual stream is not finite after sublayer {s} of layer {i}")
             inside = [*inside, x] if patterns else [x]
             pattern.kept.append(weight)

@@ -73,12 +73,18 @@ class Routes:
                 if isinstance(sublayer, Attention):
                     outputs = [head.W_O for head in sublayer.heads]
                 else:
-                    outputs = [f.W_out for f in (sublayer.experts if isinstance(sublayer, MixtureFFN) else [sublayer])]
+                    ffns = sublayer.experts if isinstance(sublayer, MixtureFFN) else [sublayer]
+                    outputs = [np.vstack([ffn.W_out, ffn.b_out]) for ffn in ffns]
                 for output in outputs:
                     columns = (output != 0).any(axis=0)
                     self._written = columns if self._written is None else self._written | columns
         self._found: dict[int, Pairs] = {}
         self._scores: dict[int, Array] = {}  # of rotary heads
+
+    def stays(self, head: Head) -> bool:
+        """Are its pairs the same at every layer, where no LayerNorm comes in between?"""
+        reads = ((head.W_Q != 0) | (head.W_K != 0))[:, : head.code or None].any(axis=1)  # (d,)
+        return self._written is not None and not (reads & self._written).any()
 
     def pairs(self, head: Head, read: Array, norm: LayerNorm | None) -> Pairs:
         """The matching pairs of ``head`` on the stream ``read`` (n, d)."""
@@ -88,10 +94,8 @@ class Routes:
             W_Q, W_K = head.W_Q[:, : head.code], head.W_K[:, : head.code]
             pairs = matching_pairs(_project(read, W_Q), _project(read, W_K))  # codes (n, 2h)
         else:
-            W_Q, W_K = head.W_Q, head.W_K
-            pairs = rotary_pairs(W_Q, W_K, head.rotary, read)
-        reads = (W_Q != 0).any(axis=1) | (W_K != 0).any(axis=1)
-        if norm is None and self._written is not None and not (reads & self._written).any():
+            pairs = rotary_pairs(head.W_Q, head.W_K, head.rotary, read)
+        if norm is None and self.stays(head):
             self._found[id(head)] = pairs
         return pairs
 
@@ -158,12 +162,18 @@ def _head(read: Array, head: Head, sublayer: Attention, routes: Routes, kept: Ga
             scores = np.einsum("pj,pj->p", q[pairs.query][owner], k[pairs.key])  # (p,)
         else:
             scores = routes.rotary_scores(head, read, pairs.query[owner] - pairs.key)  # (p,)
-        weight = np.exp(scores - np.maximum.reduceat(scores, pairs.start)[owner])  # (p,)
-        weight /= np.add.reduceat(weight, pairs.start)[owner]  # (p,)   softmax of each query
+        weight = softmax_of_each(scores, pairs, owner)  # (p,)
         out[pairs.query] = np.add.reduceat(weight[:, None] * value[pairs.key], pairs.start, axis=0)
     if kept is not None:
         kept.heads.append((pairs, pairs.query[owner], weight))
     return _onto_columns(out, head.W_O, np.zeros(head.W_O.shape[1], out.dtype))
+
+
+def softmax_of_each(scores: Array, pairs: Pairs, owner: Ints) -> Array:
+    """The softmax over the keys of each query, (p,); pair p belongs to the query ``pairs.query[owner[p]]``."""
+    weight = np.exp(scores - np.maximum.reduceat(scores, pairs.start)[owner])  # (p,)
+    weight /= np.add.reduceat(weight, pairs.start)[owner]  # (p,)
+    return weight
 
 
 def _onto_columns(values: Array, matrix: Array, bias: Array) -> tuple[Ints, Array]:

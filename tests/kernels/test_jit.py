@@ -42,10 +42,11 @@ def test_a_change_in_one_kernel_file_reaches_callers_in_others(tmp_path: Path) -
 
 
 def test_the_stamp_changes_with_every_kernel_file(tmp_path: Path) -> None:
-    for room in ("kernels", "variational", "graph"):
+    for room in ("kernels", "variational", "graph", "transformer"):
         shutil.copytree(PACKAGE / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
     files = [path for room in ("kernels", "variational") for path in sorted((tmp_path / room).glob("*.py"))]
     files.append(tmp_path / "graph/flat.py")
+    files += [tmp_path / "transformer" / name for name in ("activations.py", "sparse.py", "compiled.py")]
     code = f"""if True:
         import runpy
         from pathlib import Path
@@ -113,11 +114,11 @@ def test_without_a_compiler_everything_runs_interpreted(first: str, environment:
 
 
 def test_the_tests_of_the_kernels_pass_interpreted() -> None:
-    """A handful of them, so that all can: messages by hand, orders of factors, sources, zeros, float32."""
-    names = "clique_by_hand waves scattered python_sources zeros_stay refuses_a_call too_narrow special_values"
+    """A handful of them, so that all can: messages by hand, orders of factors, sources, zeros, float32, blocks."""
+    names = "clique_by_hand waves scattered python_sources zeros_stay refuses_a_call too_narrow special_values blocks"
     some = " or ".join(names.split())
     command = [sys.executable, "-m", "pytest", "-n", "0", "-q", "-k", some]
-    command += ["tests/kernels/test_equations.py", "tests/kernels/test_exp_log.py"]
+    command += ["tests/kernels/test_equations.py", "tests/kernels/test_exp_log.py", "tests/transformer/test_sparse.py"]
     environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
     done = subprocess.run(command, cwd=PACKAGE.parent, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
