@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from bnt.kernels.exp_log import LN2_HIGH, LN2_LOW, ROUND, ROUND_BITS, fast_log
 from bnt.kernels.jit import jit, jit_inline, jit_loop
 from bnt.transformer.activations import FLOOR
-from bnt.transformer.sparse import FLOORED_LOG, RELU, SIGMOID, SOFTPLUS, Heads, Units
+from bnt.transformer.sparse import FLOORED_LOG, LARGE, RELU, SIGMOID, SOFTPLUS, Heads, Units
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -179,10 +179,13 @@ def add_heads(x: Array, attention: Heads) -> int:
     for lane in range(lanes):
         h, plain = attention.lane_head[lane], attention.lane_plain[lane]
         source, match = x[plain] if plain >= 0 else value[lane], attention.match[h]
+        large = 0
+        for k in range(n):
+            large += abs(source[k]) > LARGE
         for k in range(n):
             got[k] = source[match[k]]
         for q in range(attention.query_ptr[h], attention.query_ptr[h + 1]):
-            begin, end = attention.pair_ptr[q], attention.pair_ptr[q + 1]
+            begin, end = attention.pair_ptr[q], attention.pair_ptr[q + 1] if large else attention.heavy_end[q]
             got[attention.query[q]] = weighted(source, attention.key[begin:end], attention.weight[begin:end])
         for t in range(attention.target_ptr[lane], attention.target_ptr[lane + 1]):
             times, target = attention.target_value[t], x[attention.target_column[t]]

@@ -193,7 +193,9 @@ def rotary_pairs(W_Q: Array, W_K: Array, frequencies: Array, read: Array) -> Pai
     n = len(read)
     offsets = np.arange(1 - n, n)  # i - j
     score = offset_scores(queries[0], keys[0], frequencies, offsets)  # (2n - 1,)
-    best = np.lib.stride_tricks.sliding_window_view(score, n).max(axis=1)  # (n,)   row i has offsets i - n + 1 .. i
+    past = np.maximum.accumulate(score[n - 1 :])  # (n,)   row i: the best of the offsets 0 .. i
+    future = np.maximum.accumulate(score[n - 1 :: -1])[::-1]  # (n,)   row i: of i - n + 1 .. 0
+    best = np.maximum(past, future)  # (n,)
     found = []
     for offset, value in zip(offsets.tolist(), score.tolist(), strict=True):
         if value >= best.min() - SEEN:

@@ -6,6 +6,7 @@ Both compute the same, summed in another order: on compiled models to 2e-14, rel
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,10 @@ class Compiled:
     """The sublayers of one forward pass that the loops cover."""
 
     def __init__(self, routes: Routes):
-        self._routes = routes
+        from bnt.kernels.jit import COMPILED
+        from bnt.transformer.compiled import add_heads, add_units
+
+        self._routes, self._compiled, self._units, self._heads = routes, COMPILED, add_units, add_heads
         self._known: dict[int, Units | Heads | None] = {}
 
     def add(self, x: Array, sublayer: Sublayer) -> bool | None:
@@ -36,9 +40,9 @@ class Compiled:
         found = self._known[id(sublayer)]
         if found is None:
             return None
-        from bnt.transformer.compiled import add_heads, add_units
-
-        kernel = add_units if isinstance(found, Units) else add_heads
+        kernel: Any = self._units if isinstance(found, Units) else self._heads
+        if self._compiled:
+            kernel = kernel.machine_code() or kernel  # all calls have arguments of the same types
         return not kernel(x.T, found)
 
     def _listed(self, x: Array, sublayer: Sublayer) -> Units | Heads | None:

@@ -31,7 +31,8 @@ COVERED = {
     "floored log": FLOORED_LOG,
     "identity": IDENTITY,
 }
-TINY = np.finfo(np.float64).tiny  # smaller weights count as 0: they are slow, and no sum of numbers shows them
+TINY = np.finfo(np.float64).tiny  # smaller attention weights count as 0: such numbers are slow
+LIGHT, LARGE = 1e-60, 1e20  # and so do weights below 1e-60 where no value is beyond 1e20: each would add 1e-40 at most
 
 
 class Units(NamedTuple):
@@ -70,6 +71,7 @@ class Heads(NamedTuple):
     query_ptr: Ints  # (heads + 1,)    the others, by head
     query: Tokens  # (b,)
     pair_ptr: Ints  # (b + 1,)    their keys
+    heavy_end: Ints  # (b,)    where among them those of a weight below LIGHT begin
     key: Tokens  # (p,)
     weight: Array  # (p,)    the softmax of each query; written anew at every layer where the head is scored
     score_ptr: Ints  # (heads + 1,)    columns of W_Q and W_K behind the code, by head
@@ -171,16 +173,18 @@ def list_heads(x: Array, sublayer: Attention, routes: Routes) -> Heads:
                 outputs.append(output)
     match = np.zeros((len(heads), len(x)), dtype=np.uint32)
     d, asks, says = x.shape[1], [], []
-    queries, counts, keys, weights = ([np.zeros(0, kind)] for kind in (np.uint32, np.int64, np.uint32, np.float64))
+    queries, counts, heavy, keys, weights = ([np.zeros(0, kind)] for kind in (np.uint32, int, int, np.uint32, float))
     for h, head in enumerate(heads):
         pairs = routes.pairs(head, x, None)
         match[h, pairs.single_query] = pairs.single_key
         weight, owner = fixed_weights(head, x, pairs, routes)
-        seen = weight >= TINY
+        order = np.lexsort((weight < LIGHT, owner))  # of each query the light ones last
+        order = order[weight[order] >= TINY]
         queries.append(pairs.query)
-        counts.append(np.bincount(owner[seen], minlength=pairs.query.size))
-        keys.append(pairs.key[seen])
-        weights.append(weight[seen])
+        counts.append(np.bincount(owner[order], minlength=pairs.query.size))
+        heavy.append(np.bincount(owner[weight >= LIGHT], minlength=pairs.query.size))
+        keys.append(pairs.key[order])
+        weights.append(weight[order])
         W_Q, W_K = score_columns(head) if pairs.query.size else (np.zeros((d, 0)), np.zeros((d, 0)))
         asks.append(W_Q)
         says.append(W_K)
@@ -192,7 +196,8 @@ def list_heads(x: Array, sublayer: Attention, routes: Routes) -> Heads:
         match,
         pointers([len(query) for query in queries[1:]]),
         np.concatenate(queries).astype(np.uint32),
-        pointers(np.concatenate(counts)),
+        (pair_ptr := pointers(np.concatenate(counts))),
+        pair_ptr[:-1] + np.concatenate(heavy),
         np.concatenate(keys).astype(np.uint32),
         np.concatenate(weights),
         pointers([W_Q.shape[1] for W_Q in asks]),

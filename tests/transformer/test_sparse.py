@@ -22,7 +22,7 @@ from bnt.transformer.compiled import BLOCK
 from bnt.transformer.forward import forward
 from bnt.transformer.gather import Routes, add_gathered
 from bnt.transformer.loops import FEW, Compiled, worth_compiling
-from bnt.transformer.sparse import COVERED, list_units, mirrors, opposites
+from bnt.transformer.sparse import COVERED, fixed_weights, list_units, mirrors, opposites
 from tests import naive, random_graphs
 from tests.transformer.test_gather import coded_model
 
@@ -100,6 +100,23 @@ def test_coded_heads_equal_numpy(seed):
     slow = tokens.copy(order="F")
     add_gathered(slow, attention, Routes(Weights(((attention,),))))
     assert close(in_loops(tokens, attention)[0], slow)
+
+
+def test_a_weight_of_1e_100_counts_where_a_value_is_huge():
+    model = compile_graph(homogeneous(9, 7, 3), rounds=2, construction="rotary")
+    attention, routes = model.weights.layers[0][1], Routes(model.weights)
+    head, x = attention.heads[0], model.tokens.copy(order="F")
+    pairs = routes.pairs(head, x, None)
+    weight, owner = fixed_weights(head, x, pairs, routes)
+    light = int(np.flatnonzero((weight > 1e-200) & (weight < 1e-100))[0])
+    query, source, target = pairs.query[owner[light]], int(np.argmax(head.W_V)), int(np.argmax(head.W_O))
+    for value in (1.0, 1e19, 1e250):
+        x[pairs.key[light], source] = value
+        slow = x.copy(order="F")
+        add_gathered(slow, attention, routes)
+        found, _ = in_loops(x, attention, model.weights)
+        assert np.abs(found[query, target] - slow[query, target]) <= 1e-40 + 1e-13 * np.abs(slow[query, target])
+    assert slow[query, target] > 1e40
 
 
 @given(st.integers(0, 2**32))
