@@ -18,9 +18,9 @@ from bnt.transformer.sparse import Heads, Units, list_heads, list_units
 Array = NDArray[np.float64]
 
 # With numba loaded the loops were faster at every size tried, from 31 tokens on, by 1 to 3 us per token and layer of a
-# compiled model. Loading them takes 25 ms of CPU time, compiling them, once after installation, 6 s; numba itself .5 s.
+# compiled model. But loading them takes 60 ms, compiling them, once after installation, 4 to 6 s, and numba itself 1 s.
 FEW = 500  # tokens
-LONG = 300_000  # tokens times layers, where numba would have to be loaded for it
+LONG = 1_000_000  # tokens times layers, where numba would have to be loaded for it
 
 
 class Compiled:
