@@ -14,7 +14,21 @@ from bnt.compiler.verify import TOLERANCE, Report
 from bnt.display import counted
 from bnt.figures import drawing
 from bnt.figures.drawing import Look
-from bnt.figures.picture import BLUE, GREY, INK, MARKERS, PALE, PURPLE, SERIES, VERMILION, Picture, chart, number, short
+from bnt.figures.picture import (
+    BLUE,
+    GREY,
+    INK,
+    MARKERS,
+    PALE,
+    PURPLE,
+    SERIES,
+    VERMILION,
+    Picture,
+    chart,
+    entitle,
+    number,
+    short,
+)
 from bnt.figures.placement import spread_labels
 from bnt.odds import decibans, logit, sigmoid
 
@@ -62,7 +76,7 @@ def curves(
     place = [(float(scale(y[-1])) - scale(low)) / (scale(high) - scale(low)) for y in heights.values()]
     for k, (name, end) in enumerate(zip(heights, spread_labels(place, 0.075), strict=True)):
         axes.annotate(name, (1.02, end), xycoords="axes fraction", color=SERIES[k % 6], fontsize=9, va="center")
-    axes.set_title(title, loc="left", fontsize=11)
+    entitle(axes, title)
     chosen = np.unique(np.linspace(0, len(across) - 1, min(TABLE_ROWS, len(across))).round().astype(int))
     rows = [[_plain(v) for v in (across[i], *(y[i] for y in heights.values()))] for i in chosen]
     also = "".join(f"; dashed: {name}" for name in marks or ()) + (says and f"; {says}")

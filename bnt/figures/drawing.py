@@ -1,4 +1,7 @@
-"""Brush strokes for graphs: variables, factors, messages, probability bars. All positions and sizes in inches."""
+"""Brush strokes for graphs: variables, factors, messages, probability bars. All positions and sizes in inches.
+
+``add_artist``, not ``add_patch``: that would measure every curve for limits of the axes, which ``blank`` has set.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 from numpy.typing import ArrayLike, NDArray
 
@@ -71,7 +75,7 @@ def half_size(name: str) -> Point:
 
 def draw_factor(axes: Axes, at: Point) -> None:
     """A factor: a black square."""
-    axes.add_patch(Rectangle((at[0] - SQUARE, at[1] - SQUARE), 2 * SQUARE, 2 * SQUARE, color=INK, zorder=4))
+    axes.add_artist(Rectangle((at[0] - SQUARE, at[1] - SQUARE), 2 * SQUARE, 2 * SQUARE, color=INK, zorder=4))
 
 
 def draw_variable(axes: Axes, at: Point, variable: Variable, p: Array | None, observed: bool) -> None:
@@ -96,7 +100,7 @@ def draw_pill(axes: Axes, at: Point, half: float, name: str, line: str) -> None:
 def _box(axes: Axes, at: Point, half: float, grow: float, **look: Any) -> None:
     (x, y), h = at, PILL_HEIGHT / 2 + grow
     shape = f"round,pad=0,rounding_size={h}"
-    axes.add_patch(FancyBboxPatch((x - half - grow, y - h), 2 * (half + grow), 2 * h, boxstyle=shape, **look))
+    axes.add_artist(FancyBboxPatch((x - half - grow, y - h), 2 * (half + grow), 2 * h, boxstyle=shape, **look))
 
 
 class End(NamedTuple):
@@ -116,7 +120,7 @@ def draw_message(axes: Axes, start: End, end: End, p: Array, text: str) -> None:
     b = b - along * (_to_border(along, end.half) + 0.05) + side * 0.1
     width = 1.0 + 4.5 * strength(p)
     look: Look = {"arrowstyle": "-|>", "mutation_scale": 8 + 1.6 * width, "shrinkA": 0, "shrinkB": 0}
-    axes.add_patch(FancyArrowPatch(a, b, lw=width, color=colour(p), zorder=3, **look))
+    axes.add_artist(FancyArrowPatch(a, b, lw=width, color=colour(p), zorder=3, **look))
     if not is_uniform(p):
         share = 0.5 + 0.14 * float(np.sign(start.degree - end.degree))  # words stand away from the crowded end
         x, y = a + share * (b - a) + side * (0.13 + 0.17 * abs(side[0]))
@@ -133,7 +137,7 @@ def draw_arc(axes: Axes, parent: Point, child: Point, height: float) -> None:
     """An arc of a Bayesian network between two boxes of this height."""
     start = parent[0], parent[1] - height / 2
     end = child[0] + 0.15 * float(np.sign(parent[0] - child[0])), child[1] + height / 2
-    axes.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=13, color=GREY, lw=1.3, zorder=1))
+    axes.add_artist(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=13, color=GREY, lw=1.3, zorder=1))
 
 
 def draw_bars(
@@ -142,7 +146,7 @@ def draw_bars(
     """A box with one bar per state; a black tick marks the probability before; a thick frame: observed."""
     x, y = at[0] - BOX_WIDTH / 2, at[1] - height / 2
     frame: Look = {"boxstyle": "round,pad=0,rounding_size=0.06", "fc": "white", "ec": INK, "lw": 2.6 if known else 1.0}
-    axes.add_patch(FancyBboxPatch((x, y), BOX_WIDTH, height, zorder=3, **frame))
+    axes.add_artist(FancyBboxPatch((x, y), BOX_WIDTH, height, zorder=3, **frame))
     ink: Look = {"va": "center", "color": INK, "zorder": 5}
     weight = "bold" if known else "normal"
     axes.text(at[0], y + height - 0.14, variable.name, ha="center", fontsize=10, weight=weight, **ink)
@@ -150,10 +154,11 @@ def draw_bars(
     for k, state in enumerate(variable.states):
         middle = y + height - 0.36 - BAR_ROW * k
         axes.text(left - 0.05, middle, state[:6], ha="right", fontsize=8, **ink)
-        axes.add_patch(Rectangle((left, middle - 0.065), full, 0.13, fc=PALE, ec="none", zorder=4))
-        axes.add_patch(Rectangle((left, middle - 0.065), full * p[k], 0.13, fc=SERIES[k % len(SERIES)], zorder=5))
+        axes.add_artist(Rectangle((left, middle - 0.065), full, 0.13, fc=PALE, ec="none", zorder=4))
+        axes.add_artist(Rectangle((left, middle - 0.065), full * p[k], 0.13, fc=SERIES[k % len(SERIES)], zorder=5))
         if old is not None:
-            axes.plot([left + full * old[k]] * 2, [middle - 0.09, middle + 0.09], color=INK, lw=1.6, zorder=6)
+            mark = Line2D([left + full * old[k]] * 2, [middle - 0.09, middle + 0.09], color=INK, lw=1.6, zorder=6)
+            axes.add_artist(mark)
         axes.text(left + full + 0.05, middle, short(float(p[k])), ha="left", fontsize=8, **ink)
 
 

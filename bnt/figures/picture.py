@@ -22,6 +22,7 @@ from urllib.parse import quote
 import matplotlib
 import matplotlib.style
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 INK, GREY, PALE = "#222222", "#767676", "#e8e8e8"
@@ -50,6 +51,7 @@ THEME = {
     SKY: ("sky", "#86cdf2"),
 }
 NAMED = {colour.lower(): name for colour, (name, _) in THEME.items()}
+SVG_DPI = 72  # whatever the figure's own: an SVG counts in points
 SVG_STYLE = {"svg.fonttype": "none", "svg.hashsalt": "bnt", "svg.image_inline": True}
 FONTS = "'DejaVu Sans', Verdana, sans-serif"
 LOG_TICKS = 9.7  # points, along a logarithmic axis: its exponents are written at seven tenths of that
@@ -112,7 +114,7 @@ class Picture:
     def svg(self) -> str:
         """The figure as an SVG of its own: real text, a light and a dark theme, coordinates to a tenth of a point."""
         raw = io.StringIO()
-        with own_style():
+        with own_style(), laid_out(self.figure):
             hidden = {"Date": None, "Creator": None, "Format": None, "Type": None}
             self.figure.savefig(raw, format="svg", transparent=True, metadata=hidden)
         needless = r"(?s)<\?xml.*?\?>|<!DOCTYPE.*?>|<metadata>.*?</metadata>|<!--.*?-->|<style.*?</style>"
@@ -174,6 +176,26 @@ def least_width(svg: str, width: int) -> int:
     return math.ceil(min(1.0, LEGIBLE / smallest) * width)
 
 
+@contextmanager
+def laid_out(figure: Figure) -> Iterator[None]:
+    """Everything in its place, as an SVG measures it, and no layout meanwhile: with one, each saving draws twice."""
+    layout, canvas, dpi = figure.get_layout_engine(), figure.canvas, figure.dpi
+    if layout is None:
+        yield
+        return
+    try:
+        figure.set_canvas(FigureCanvasSVG(figure))
+        figure.dpi = SVG_DPI
+        layout.execute(figure)
+        figure.dpi = dpi
+        figure.set_layout_engine(None)
+        yield
+    finally:
+        figure.dpi = dpi
+        figure.set_layout_engine(layout)
+        figure.set_canvas(canvas)
+
+
 def blank(width: float, height: float) -> tuple[Figure, Axes]:
     """An empty figure of this size in inches, whose axes measure inches too and show no frame."""
     figure = Figure(figsize=(width, height))
@@ -192,6 +214,17 @@ def chart(width: float, height: float, rows: int = 1, ratios: Sequence[float] = 
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=9, colors=INK)
     return figure, list(grid[:, 0])
+
+
+def entitle(axes: Axes, title: str, **look: Any) -> None:
+    """A title at the left, once the limits are set, above axes without marks on top.
+
+    With nothing else there, its place is known: matplotlib, unless told, measures all marks for it at every step. What
+    may be there is the power of ten of the heights.
+    """
+    heights = axes.yaxis.get_major_formatter()
+    heights.set_locs(axes.get_yticks().tolist())
+    axes.set_title(title, loc="left", y=None if heights.get_offset() else 1.0, **{"fontsize": 11, **look})
 
 
 def number(x: float, digits: int = 3) -> str:

@@ -27,6 +27,7 @@ from bnt.figures.picture import (
     Picture,
     blank,
     chart,
+    entitle,
     number,
     short,
 )
@@ -107,7 +108,7 @@ def timeline(
         axes.plot(days[count - 1 :], tail, color=VERMILION, lw=1.5, label="predicted", **look)
     axes.axhline(0.5, color=PALE, lw=1.2, zorder=0)
     axes.set(ylim=(-0.04, 1.04), xlim=(0.5, len(days) + 0.5), ylabel=f"P({state})")
-    axes.set_title(title, loc="left", fontsize=11)
+    entitle(axes, title)
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.06 if title else 1.0), ncols=3, fontsize=8, frameon=False)
     seen = ["–" if o is None else hmm.symbols[o] for o in hmm.numbers(observations)]
     rows = {"seen": seen, "best path": path, **({"hidden": list(truth)} if truth else {})}

@@ -7,6 +7,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
+from matplotlib.transforms import Bbox
 
 import bnt
 from bnt.figures import charts, learning, sequences
@@ -82,6 +83,13 @@ def test_what_one_sees_stands_in_the_alt_text() -> None:
     assert said.endswith("factors; two of them.")
     table = learning.heat_tables({"t": [[1.0]]}, rows="a", columns="b", ylabel="y", xlabel="x", says="one").alt
     assert table == "Table: t, each by y and x; one."
+
+
+def test_nothing_of_a_panel_is_measured_for_limits_that_are_set() -> None:
+    beliefs = bnt.exact_marginals(load_graph("asia")).beliefs
+    (axes,) = figures.network_panel(shipped("asia").parents, beliefs, before=beliefs).figure.axes
+    assert len(axes.patches) > 40
+    assert axes.dataLim.get_points().tolist() == Bbox.null().get_points().tolist()
 
 
 def test_panel_shows_every_state_and_frames_the_evidence() -> None:

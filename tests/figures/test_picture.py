@@ -1,12 +1,18 @@
 """A picture: one image with alt text, its numbers as a table, the same bytes every time."""
 
 import re
+from collections.abc import Callable
+from contextlib import nullcontext
 
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.axis import YAxis
 
 import bnt
+from bnt.figures import curves
 from bnt.figures import graphs as figures
-from bnt.figures.picture import BLUE, INK, LEGIBLE, SCREEN_DPI, THEME, Picture, blank, number, short
+from bnt.figures import picture as module
+from bnt.figures.picture import BLUE, INK, LEGIBLE, SCREEN_DPI, THEME, Picture, blank, chart, entitle, number, short
 from bnt.graph.networks import load_graph, shipped
 
 
@@ -64,6 +70,56 @@ def test_a_themed_picture_is_an_svg_with_real_text_and_two_themes() -> None:
     assert BLUE.lower() not in text.split("</style>")[1]
     assert not re.search(r' d="[^"]*\d\.\d\d', text), "coordinates to a tenth of a point"
     assert 'src="data:image/svg+xml,' in Picture(figure, "a line", ("x",), [(1,)]).html()
+
+
+def test_a_picture_is_laid_out_and_then_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The picture is the one that matplotlib saves after two drawings, and the figure is as it was before."""
+
+    def made() -> Picture:
+        figure, (axes,) = chart(3, 2)
+        axes.plot([0, 1], [0, 7000])
+        entitle(axes, "a line")
+        return Picture(figure, "a line", ("x",), [(1,)])
+
+    drawn, draw = [], Axes.draw
+    monkeypatch.setattr(Axes, "draw", lambda self, renderer: drawn.append(self) or draw(self, renderer))
+    picture = made()
+    figure, (axes,) = picture.figure, picture.figure.axes
+    before = figure.get_layout_engine(), figure.canvas, figure.dpi
+    first = picture.svg()
+    assert drawn == [axes]
+    assert (figure.get_layout_engine(), figure.canvas, figure.dpi) == before
+    room = axes.get_position().x0
+    axes.set_ylabel("a name that takes room")
+    picture.svg()
+    assert axes.get_position().x0 > room + 0.05
+    monkeypatch.setattr(module, "laid_out", lambda figure: nullcontext())
+    drawn.clear()
+    assert made().svg() == first
+    assert len(drawn) == 2
+
+
+@pytest.mark.parametrize("most", [7.0, 7e9])
+def test_a_title_stands_where_matplotlib_puts_it(most: float) -> None:
+    """Also above the power of ten of large heights."""
+
+    def drawn(write: Callable[[Axes], object]) -> str:
+        figure, (axes,) = chart(3, 2)
+        axes.plot([0, 1], [0, most])
+        write(axes)
+        return Picture(figure, "a line", ("x",), [(1,)]).svg()
+
+    assert drawn(lambda axes: entitle(axes, "a line")) == drawn(
+        lambda axes: axes.set_title("a line", loc="left", fontsize=11)
+    )
+
+
+def test_the_place_of_a_title_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = []
+    box = YAxis.get_tightbbox
+    monkeypatch.setattr(YAxis, "get_tightbbox", lambda self, *a, **k: measured.append(self) or box(self, *a, **k))
+    curves([0, 1, 2], {"a": [0, 1, 4]}, xlabel="x", ylabel="y", title="squares").svg()
+    assert len(measured) == 2, "once in each of the two steps of the layout"
 
 
 def test_exponents_along_a_logarithmic_axis_are_legible() -> None:
