@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnt.figures import learning as pictures
-from bnt.figures.picture import BLUE, GREY, INK, VERMILION, Picture, chart, number
+from bnt.figures.picture import BLUE, GREY, INK, VERMILION, Picture, chart, entitle, number
 from bnt.learned.updates import descend_update, update_kl
 from bnt.training.gradients import predict
 from bnt.training.parameters import Parameters
@@ -26,6 +26,7 @@ STARTS = {"zero": (0.0, 0.0), "wrong sign": (-2.0, -1.0), "far": (3.0, -2.5)}
 RATES = (0.1, 1.0, 4.0, 16.0)
 STEPS = (0, 1, 2, 3, 5, 10, 20, 50, 100, 200, 400)
 SIDE = 3.5  # the picture shows weights from -SIDE to SIDE
+PLACES = np.linspace(-SIDE, SIDE, 71)
 LEVELS = (0.001, 0.01, 0.1, 0.3, 1.0)  # nats
 
 
@@ -49,8 +50,7 @@ def descent_picture(start: str, rate: str, effort: int) -> Picture:
     path = descend_update(STARTS[start], float(rate), steps)
     figure = Figure(figsize=(5.6, 4.4), layout="constrained")
     axes = figure.subplots()
-    grid = np.linspace(-SIDE, SIDE, 71)
-    levels = axes.contour(grid, grid, update_kl(np.stack(np.meshgrid(grid, grid), axis=-1)), LEVELS, colors=GREY)
+    levels = axes.contour(PLACES, PLACES, ground(), LEVELS, colors=GREY)
     axes.clabel(levels, fmt="%g", fontsize=7)
     axes.plot(*path.T, color=BLUE, marker="o", ms=3, lw=1)
     axes.plot(*path[0], color=BLUE, marker="s", ms=7, mfc="white", ls="")
@@ -63,12 +63,18 @@ def descent_picture(start: str, rate: str, effort: int) -> Picture:
     axes.tick_params(labelsize=9, colors=INK)
     where = f"({number(end[0], 2)}, {number(end[1], 2)})" + (", outside the picture" if outside else "")
     title = f"{steps} steps of rate {rate}: at {where}"
-    axes.set_title(title, loc="left", fontsize=10)
+    entitle(axes, title, fontsize=10)
     kl = update_kl(path)
     shown = [i for i in STEPS if i <= steps]
     rows = [(i, number(path[i, 0]), number(path[i, 1]), f"{abs(kl[i]):.1e}") for i in shown]
     alt = f"{title}, KL {abs(kl[-1]):.1e} nats; belief propagation is at (1, 1)."
     return Picture(figure, alt, ("step", "w0", "w1", "KL (nats)"), rows)
+
+
+@cache
+def ground() -> NDArray[Any]:
+    """KL at every place of the picture (71, 71): the same whatever the controls say."""
+    return update_kl(np.stack(np.meshgrid(PLACES, PLACES), axis=-1))
 
 
 # --- a wind tunnel ----------------------------------------------------------------------------------------------------
@@ -103,7 +109,7 @@ def question_picture(parameters: Parameters, task: Task, sequence: int, question
         kl = float(np.where(exact > 0, exact * (np.log(exact) - log_q), 0.0).sum())
     told = story(task, inputs, question)
     alt = f"{told}: the posterior has {truth:.2f} bits, the network {bits:.2f}; KL {kl:.4f} nats."
-    axes.set_title(told if len(told) < 64 else f"… {told[-60:]}", loc="left", fontsize=10, pad=22)
+    entitle(axes, told if len(told) < 64 else f"… {told[-60:]}", fontsize=10, pad=22)
     axes.set_xlabel(f"entropy: posterior {truth:.2f} bits, network {bits:.2f} bits; KL {kl:.4f} nats", fontsize=9)
     rows = [
         (name, number(p), number(q), "yes" if i == label else "")

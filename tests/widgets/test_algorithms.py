@@ -32,6 +32,14 @@ def test_the_cavity_by_hand_shows_kl_of_these_numbers():
     assert algorithms.cavity_picture(2.0, 0.5, 0.0).alt.startswith("g = 2, a = 0.5, b = 0: KL per spin trees 0.0")
 
 
+def test_a_move_computes_only_what_the_controls_say(monkeypatch):
+    kl, asked = cavity.kl, []
+    algorithms.cavity_picture(1.0, 1.0, 1.0)
+    monkeypatch.setattr(cavity, "kl", lambda numbers, spins: asked.append(tuple(numbers[:3])) or kl(numbers, spins))
+    algorithms.cavity_picture(2.0, 0.5, 0.0)
+    assert asked == [(2.0, 0.5, 0.0)] * len(cavity.FAMILIES)
+
+
 def test_controls_move_the_pictures():
     winner = algorithms.winner_explorer()
     assert [scale.label for scale in winner.scales.values()] == ["graph", "couplings", "largest field"]

@@ -21,6 +21,14 @@ def test_explorer() -> None:
     assert explorer.picture().rows[0] == ("0", "0.000", "0.000", f"{update_kl(np.zeros(2)):.1e}")
 
 
+def test_a_move_computes_the_path_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    learning.descent_picture("zero", "0.1", 1)
+    asked = []
+    monkeypatch.setattr(learning, "update_kl", lambda weights: asked.append(weights.shape) or update_kl(weights))
+    learning.descent_picture("far", "1", 2)
+    assert asked == [(learning.STEPS[2] + 1, 2)]
+
+
 TASKS: list[Task] = [Bijection(4), Recall(3, values=5), FixedHMM(length=6), DrawnHMM(steps=6)]
 
 
