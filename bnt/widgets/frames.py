@@ -8,13 +8,14 @@ lesson or a figure gets no picture of before. ``python experiments/widget_frames
 from __future__ import annotations
 
 import ast
+import gc
 import gzip
 import hashlib
 import io
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from functools import cache, cached_property, partial
 from pathlib import Path
 from types import FunctionType, MappingProxyType, MethodType
@@ -36,6 +37,27 @@ ROOT = Path(__file__).parents[2]
 
 def draw_frame(draw: Callable[..., Picture], values: Mapping[str, Any]) -> Frame:
     """The frame of ``draw(**values)``. Whatever it raises becomes a sentence; what it prints is kept."""
+    with uncollected():
+        return _drawn(draw, values)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """No search for garbage meanwhile: a figure is a hundred thousand objects, none of them garbage until it is saved.
+
+    Searched for while they are made, they would grow old, and old garbage goes only with a search through all that the
+    kernel holds, which takes longer than the picture.
+    """
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _drawn(draw: Callable[..., Picture], values: Mapping[str, Any]) -> Frame:
     printed = io.StringIO()
     try:
         with redirect_stdout(printed), own_style():

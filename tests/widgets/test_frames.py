@@ -1,5 +1,6 @@
 """Frames: packed without loss, found again by code and arguments alone, and not found where anything differs."""
 
+import gc
 import hashlib
 import itertools
 import json
@@ -9,13 +10,17 @@ import random
 import re
 import runpy
 import shutil
+import weakref
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 import bnt
 from bnt import widgets
+from bnt.errors import BntError
+from bnt.figures.picture import Picture
 from bnt.graph.networks import load_graph, random_tree
 from bnt.graph.networks import shipped as shipped_network
 from bnt.widgets import frames
@@ -33,6 +38,39 @@ def test_packing_loses_nothing() -> None:
     assert frames.unpack(data) == drawn
     assert data == frames.pack(dict(reversed(drawn.items())))
     assert len(data) < sum(len(json.dumps(frame)) for frame in drawn.values()) / 4
+
+
+def test_no_garbage_is_searched_for_while_a_frame_is_drawn() -> None:
+    """After it, also after an error, the search is on or off as it was before."""
+    on = []
+
+    def draw(fails: bool) -> Picture:
+        on.append(gc.isenabled())
+        if fails:
+            raise BntError("no")
+        return widgets.power_picture(0.5, 1.0)
+
+    try:
+        for fails, before in itertools.product([True, False], [True, False]):
+            (gc.enable if before else gc.disable)()
+            frames.draw_frame(draw, {"fails": fails})
+            assert gc.isenabled() == before
+    finally:
+        gc.enable()
+    assert on == [False] * 4
+
+
+def test_a_figure_is_gone_with_the_youngest_garbage() -> None:
+    made: list[weakref.ref[Figure]] = []
+
+    def draw() -> Picture:
+        picture = widgets.power_picture(0.5, 1.0)
+        made.append(weakref.ref(picture.figure))
+        return picture
+
+    frames.draw_frame(draw, {})
+    gc.collect(0)
+    assert made[0]() is None
 
 
 def test_every_part_counts_also_of_what_is_made_while_looking() -> None:
