@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike, NDArray
 
 from bnt.figures import drawing
@@ -20,17 +22,22 @@ Array = NDArray[np.float64]
 
 # --- attention in the plane -------------------------------------------------------------------------------------------
 
+SIDE, BARS = 2.61, 2.75  # inches: height and width of the plane, width of the bars beside it
 DIRECTIONS = 3600  # how finely ``outline`` turns the query
 
 
 def alignment(
     names: Sequence[str], keys: ArrayLike, query: ArrayLike, prior: ArrayLike, posterior: ArrayLike, *, title: str = ""
 ) -> Picture:
-    """Left: keys (n, 2) and the query (2,) in the plane, disc area = posterior. Right: posterior bars, prior ticks."""
+    """Left: keys (n, 2) and the query (2,) in the plane, disc area = posterior. Right: posterior bars, prior ticks.
+
+    Every part has a place of its own, so that none moves while a slider does.
+    """
     points, q = np.asarray(keys, dtype=float), np.asarray(query, dtype=float)
     before, after = np.asarray(prior, dtype=float), np.asarray(posterior, dtype=float)
-    figure = Figure(figsize=(7.2, 3.3), layout="constrained")
-    plane, bars = figure.subplots(1, 2, width_ratios=(5, 4))
+    start = 3.8 + 0.08 * max(map(len, names))  # inches, of the bars
+    figure = Figure(figsize=(start + BARS + 0.41, SIDE + 0.69))
+    plane, bars = _place(figure, 0.52, 0.41, SIDE, SIDE), _place(figure, start, 0.41, BARS, SIDE)
     for point, p in zip(points, after, strict=True):
         plane.plot(*zip(q, point, strict=True), color=BLUE, lw=0.4 + 5 * p, alpha=0.35, zorder=1)
     plane.scatter(*points.T, s=40 + 900 * after, color=BLUE, alpha=0.85, lw=0, zorder=2)
@@ -39,24 +46,29 @@ def alignment(
     for name, point in zip(names, points, strict=True):
         plane.annotate(name, point, (0, 17), textcoords="offset points", color=INK, fontsize=9, ha="center")
     _square(plane, np.vstack([points, q[None]]))
-    rows = np.arange(len(names))
-    bars.barh(rows, np.ones(len(names)), color=PALE, height=0.5)
-    bars.barh(rows, after, color=BLUE, height=0.5)
+    bars.set(xlim=(0, 1), ylim=(len(names) - 0.45, -0.55), xlabel="probability (tick: before the query)")
     for row, (p, old) in enumerate(zip(after, before, strict=True)):
-        bars.plot([old, old], [row - 0.36, row + 0.36], color=INK, lw=1.8)
+        for share, colour in ((1.0, PALE), (float(p), BLUE)):
+            bars.add_artist(Rectangle((0, row - 0.25), share, 0.5, color=colour, lw=0))
+        bars.add_artist(Line2D([old, old], [row - 0.36, row + 0.36], color=INK, lw=1.8))
         bars.text(1.02, row, short(float(p)), va="center", fontsize=9, color=INK)
-    bars.set(xlim=(0, 1), xlabel="probability (tick: before the query)")
-    bars.set_yticks(rows, list(names))
-    bars.invert_yaxis()
+    bars.set_xticks([0, 0.2, 0.4, 0.6, 0.8, 1])
+    bars.set_yticks(range(len(names)), list(names))
     bars.spines[:].set_visible(False)
     bars.tick_params(length=0, labelsize=9)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    figure.suptitle(title, x=0.01, y=0.987, ha="left", fontsize=11)
     distance = np.linalg.norm(points - q, axis=1)
     table = [
         (name, number(d, 2), number(b), number(p)) for name, d, b, p in zip(names, distance, before, after, strict=True)
     ]
     alt = f"{title or 'Attention as a posterior'}: {len(names)} keys in the plane around one query."
     return Picture(figure, alt, ("key", "distance to query", "prior", "posterior"), table)
+
+
+def _place(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
+    """Axes at this place, in inches."""
+    across, up = figure.get_size_inches()
+    return figure.add_axes((left / across, bottom / up, width / across, height / up))
 
 
 def outline(keys: ArrayLike) -> list[int]:

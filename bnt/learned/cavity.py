@@ -136,24 +136,41 @@ def half_odds(parameters: Array, spins: Spins, rounds: int = ROUNDS) -> tuple[Ar
     return h + a * heard, slopes
 
 
+def half_odds_alone(parameters: Array, spins: Spins, rounds: int = ROUNDS) -> Array:
+    """The first of ``half_odds``, to the bit, without the slopes, which take most of its time."""
+    g, a, b, s, z = parameters
+    d = float(sigmoid(z))
+    J, h = spins.couplings, spins.fields
+    joined, u = (J != 0).astype(float), np.zeros_like(J)
+    for _ in range(rounds):
+        cavity = (h + a * u.sum(axis=1))[:, :, None] - b * u.transpose(0, 2, 1)
+        out = joined * (log_2_cosh(cavity + g * J) - log_2_cosh(cavity - g * J)) / 2
+        u = d * u + (1 - d) * s * out
+    return np.asarray(h + a * u.sum(axis=1))
+
+
 def loss_and_slope(parameters: Array, spins: Spins, rounds: int = ROUNDS) -> tuple[float, Array]:
     """Mean KL of exact marginals to beliefs, in nats per spin, and its gradient (5,)."""
     half, slopes = half_odds(parameters, spins, rounds)
     p = (1 + spins.means) / 2
+    back = 2 * (sigmoid(2 * half) - p) / p.size
+    return _mean_kl(p, half), (slopes * back).sum(axis=(1, 2))
+
+
+def _mean_kl(p: Array, half: Array) -> float:
     crossed = p * np.logaddexp(0, -2 * half) + (1 - p) * np.logaddexp(0, 2 * half)
     own = -(p * np.log(p) + (1 - p) * np.log1p(-p))
-    back = 2 * (sigmoid(2 * half) - p) / p.size
-    return float((crossed - own).mean()), (slopes * back).sum(axis=(1, 2))
+    return float((crossed - own).mean())
 
 
 def kl(parameters: Array, spins: Spins, rounds: int = ROUNDS) -> float:
     """Mean KL of exact marginals to beliefs, in nats per spin."""
-    return loss_and_slope(parameters, spins, rounds)[0]
+    return _mean_kl((1 + spins.means) / 2, half_odds_alone(parameters, spins, rounds))
 
 
 def largest_error(parameters: Array, spins: Spins, rounds: int = ROUNDS) -> float:
     """Of P(s = 1), the worst spin of each model, averaged over the models."""
-    half, _ = half_odds(parameters, spins, rounds)
+    half = half_odds_alone(parameters, spins, rounds)
     return float(np.abs(sigmoid(2 * half) - (1 + spins.means) / 2).max(axis=1).mean())
 
 

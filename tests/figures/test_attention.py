@@ -8,6 +8,7 @@ import pytest
 from bnt.figures import attention
 from bnt.reading.implicit_graph import extract_graph
 from bnt.reading.log_odds_transformer import LogOddsHead, LogOddsLayer, log_odds_tokens, log_odds_weights
+from bnt.transformer.blocks import softmax
 from tests import naive
 
 COLUMN = np.arange(5.0)
@@ -84,3 +85,19 @@ def test_spectrum_counts_the_rank(rank: int) -> None:
     sizes = np.linalg.svd(matrix, compute_uv=False)
     picture = attention.spectrum({"product": sizes}, threshold=1e-9)
     assert picture.rows == (("product", str(rank), str(5 - rank), f"{sizes[rank - 1] / sizes[0]:.1e}"),)
+
+
+@pytest.mark.parametrize("names", [("a", "b"), ("because", "sprinklers")])
+def test_what_a_key_is_called_and_how_likely_it_is_have_their_places(names: tuple[str, str]) -> None:
+    """Wherever the query is: names stand between plane and bars, numbers on the page, and nothing jumps."""
+    places = set()
+    for query in ((0.0, 0.0), (9.0, 1.0)):
+        p = softmax(np.array([[1.0, 0.0], [-1.0, 0.5]]) @ query)
+        figure = attention.alignment(names, [[1, 0], [-1, 0.5]], query, (0.5, 0.5), p, title="t").figure
+        figure.draw_without_rendering()
+        plane, bars = figure.axes
+        assert {text.get_text() for text in bars.texts} <= {".50", "<.01", ">.99"}
+        assert max(text.get_window_extent().x1 for text in bars.texts) < figure.bbox.x1
+        assert min(text.get_window_extent().x0 for text in bars.get_yticklabels()) > plane.get_window_extent().x1
+        places.add((plane.get_position().bounds, bars.get_position().bounds))
+    assert len(places) == 1

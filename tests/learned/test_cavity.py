@@ -54,6 +54,13 @@ def test_slopes_against_differences(parameters):
         assert slope[k] == pytest.approx((up - down) / 2e-6, rel=1e-5, abs=1e-9)
 
 
+@pytest.mark.parametrize("family", cavity.FAMILIES)
+def test_without_slopes_the_beliefs_are_the_same_to_the_bit(family):
+    spins, at = cavity.draw(family, 4, 3), np.array([1.3, 0.7, 0.9, 1.1, -1.0])
+    assert (cavity.half_odds_alone(at, spins) == cavity.half_odds(at, spins)[0]).all()
+    assert cavity.kl(at, spins) == cavity.loss_and_slope(at, spins)[0]
+
+
 def test_only_three_numbers_and_the_damping_count():
     spins = cavity.draw("K9 antiferromagnet", 4, 4)
     one, scaled, turned = (1.3, 0.8, 0.6, 1.1, 0.3), (1.3, 1.6, 1.2, 0.55, 0.3), (-1.3, 0.8, 0.6, -1.1, 0.3)
