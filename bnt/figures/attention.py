@@ -40,11 +40,13 @@ def alignment(
     plane, bars = _place(figure, 0.52, 0.41, SIDE, SIDE), _place(figure, start, 0.41, BARS, SIDE)
     for point, p in zip(points, after, strict=True):
         plane.plot(*zip(q, point, strict=True), color=BLUE, lw=0.4 + 5 * p, alpha=0.35, zorder=1)
-    plane.scatter(*points.T, s=40 + 900 * after, color=BLUE, alpha=0.85, lw=0, zorder=2)
-    plane.scatter(*q, s=110, marker="X", color=VERMILION, ec="white", zorder=4)
-    plane.annotate("query", q, (0, -16), textcoords="offset points", color=VERMILION, fontsize=9, ha="center")
-    for name, point in zip(names, points, strict=True):
-        plane.annotate(name, point, (0, 17), textcoords="offset points", color=INK, fontsize=9, ha="center")
+    plane.scatter(points[:, 0], points[:, 1], s=40 + 900 * after, color=BLUE, alpha=0.85, lw=0, zorder=2)
+    plane.scatter(q[0], q[1], s=110, marker="X", color=VERMILION, ec="white", zorder=4)
+    plane.annotate(
+        "query", (q[0], q[1]), (0, -16), textcoords="offset points", color=VERMILION, fontsize=9, ha="center"
+    )
+    for name, (x, y) in zip(names, points, strict=True):
+        plane.annotate(name, (x, y), (0, 17), textcoords="offset points", color=INK, fontsize=9, ha="center")
     _square(plane, np.vstack([points, q[None]]))
     bars.set(xlim=(0, 1), ylim=(len(names) - 0.45, -0.55), xlabel="probability (tick: before the query)")
     for row, (p, old) in enumerate(zip(after, before, strict=True)):
