@@ -115,7 +115,8 @@ def records_of(function: Callable[..., Any]) -> set[str]:
         if "load_experiment" in code.co_names:
             found |= {c for c in code.co_consts if isinstance(c, str) and (FOLDER / f"{c}.json").exists()}
         inside = [(c, names) for c in code.co_consts if isinstance(c, CodeType)]
-        named = [f for f in map(names.get, code.co_names) if isinstance(f, FunctionType) and "bnt." in f.__module__]
+        named = [getattr(names.get(name), "__wrapped__", names.get(name)) for name in code.co_names]  # cached ones, too
+        named = [f for f in named if isinstance(f, FunctionType) and "bnt." in f.__module__]
         queue += [(c, n) for c, n in [*inside, *((f.__code__, f.__globals__) for f in named)] if c not in seen]
     return found
 
