@@ -180,7 +180,7 @@ def test_no_attack_gains_a_point_and_none_touches_another(exam, tmp_path: Path, 
     assert not sleepers()
 
 
-PART = 1 if ROOT else 3  # of what is tried with defences off, an ordinary user tries a third
+PART = 1 if ROOT else 6  # of what is tried with defences off, an ordinary user tries one in six
 BEHIND = some([attack for attack in ATTACKS if attack.behind], PART)
 
 
